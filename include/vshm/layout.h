@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The bytes of a region, layout version 1, for programs that look at one without the library.
+ * vshm_layout(5) explains them. All numbers are little-endian; every structure is naturally aligned.
+ *
+ *   segment   = superblock (4096 bytes, padded to one layout page), then sections
+ *   section   = header page, doorbell lines, directory, up to VSHM_SECTION_DATA; then data: the rings
+ *
+ * Each section is written by one peer only (plus: the kernel's death mark and the claim on `alive`).
+ */
+#ifndef VSHM_LAYOUT_H
+#define VSHM_LAYOUT_H
+
+#include <vshm/types.h>
+
+VSHM_BEGIN_DECLS
+
+#define VSHM_LAYOUT_VERSION 1u
+
+/* "VSHMRGN1" as the bytes lie in memory. Stored last when formatting, cleared first when destroying. */
+#define VSHM_MAGIC UINT64_C(0x314e47524d485356)
+
+/* Words polled by different peers never share a line: 128 bytes, because CPUs fetch 64-byte lines in pairs. */
+#define VSHM_LINE 128u
+
+/* The smallest layout page: the largest page size in use on arm64, so that a section can be mapped on its own. */
+#define VSHM_MIN_PAGE 65536u
+
+#define VSHM_SUPERBLOCK_SIZE 4096u
+
+enum vshm_profile {
+	VSHM_FLAT = 0,  /* one segment holds all sections */
+	VSHM_SPLIT = 1, /* one segment per peer */
+};
+
+struct vshm_section_place {
+	uint32_t peer;
+	uint32_t reserved; /* 0 */
+	uint64_t offset;   /* from the start of this segment; a multiple of layout_page */
+	uint64_t size;     /* a multiple of layout_page, at least VSHM_MIN_SECTION */
+};
+
+/* At offset 0 of every segment. All that is not named is 0. */
+struct vshm_superblock {
+	uint64_t magic;
+	uint32_t layout_version;
+	uint32_t crc;          /* CRC-32C (Castagnoli, RFC 3720) of these 4096 bytes with this field 0 */
+	uint64_t compatible;   /* feature bits that an older reader may ignore */
+	uint64_t incompatible; /* feature bits that an older reader must refuse */
+	uint8_t uuid[16];      /* RFC 4122 version 4; the same in all segments of a region */
+	char name[VSHM_NAME_SIZE];
+	uint32_t profile; /* enum vshm_profile */
+	uint32_t peer_count;
+	uint32_t section_count; /* in this segment: peer_count, or 1 when split */
+	uint32_t reserved0;
+	uint64_t layout_page;
+	uint64_t segment_size; /* at most what is mapped */
+	uint64_t created_ns;   /* CLOCK_REALTIME */
+	struct vshm_section_place section[VSHM_MAX_PEERS];
+	uint8_t reserved1[VSHM_SUPERBLOCK_SIZE - 152 - 24 * VSHM_MAX_PEERS];
+};
+
+/* Section header: offsets from the start of the section. */
+#define VSHM_SECTION_IDENTITY 0x000u  /* struct vshm_identity, written once per attach */
+#define VSHM_SECTION_ALIVE 0x200u     /* u32: see VSHM_ALIVE_… */
+#define VSHM_SECTION_HEARTBEAT 0x280u /* u64: counts up while the peer lives */
+#define VSHM_SECTION_CHANGES 0x300u   /* u64: counts up when the directory or a request changed */
+#define VSHM_SECTION_BELLS 0x1000u    /* u32 per target peer, a line each: rings the target */
+#define VSHM_SECTION_DIRECTORY 0x4000u /* VSHM_ENTRIES of struct vshm_entry */
+#define VSHM_SECTION_DATA 0x10000u    /* rings start here */
+#define VSHM_MIN_SECTION 0x20000u     /* header and as much data */
+#define VSHM_ENTRIES 64u
+
+/*
+ * The alive word is a robust futex (linux Documentation/locking/robust-futex-ABI.rst):
+ * 0 = slot free; tid | WAITERS = taken; WAITERS | OWNER_DIED = the kernel saw its owner die;
+ * VSHM_ALIVE_EVICTED = an operator declared it gone.
+ */
+#define VSHM_ALIVE_WAITERS 0x80000000u
+#define VSHM_ALIVE_DIED 0x40000000u
+#define VSHM_ALIVE_TID 0x3fffffffu
+#define VSHM_ALIVE_EVICTED 0xc0000001u
+
+/* What a peer says about how it waits and how it can be woken: vshm_identity.ways. */
+#define VSHM_WAY_FUTEX 1u      /* woken by FUTEX_WAKE on the ringer's bell word, under the same kernel */
+#define VSHM_WAY_MEMBARRIER 2u /* registered for, and issues before it sleeps, expedited global membarriers */
+#define VSHM_WAY_KEEPER 4u     /* has a keeper thread: the kernel marks its death, its heart beats */
+
+enum vshm_section_state {
+	VSHM_SECTION_FREE = 0,
+	VSHM_SECTION_LIVE = 1,
+	VSHM_SECTION_CLOSING = 2, /* orderly: consumers may still drain */
+};
+
+/* `incarnation` is stored last at attach: while it is 0 nothing else here is valid. */
+struct vshm_identity {
+	uint64_t incarnation; /* random, new at every attach */
+	uint32_t state;       /* enum vshm_section_state */
+	uint32_t ways;        /* VSHM_WAY_… */
+	uint8_t machine_id[16];
+	uint8_t boot_id[16];
+	uint64_t pid_namespace; /* inode of /proc/self/ns/pid */
+	uint64_t start_ticks;   /* field 22 of /proc/PID/stat: tells a reused pid from the first */
+	uint64_t attached_ns;   /* CLOCK_REALTIME */
+	uint32_t pid;
+	uint32_t uid;
+	uint32_t beat_ms;    /* how often the heart beats; 0: never */
+	uint32_t ivshmem_id; /* doorbell address on an ivshmem device; UINT32_MAX: none */
+	char label[VSHM_NAME_SIZE];
+};
+
+enum vshm_end_kind {
+	VSHM_PRODUCER = 1,
+	VSHM_CONSUMER = 2,
+};
+
+enum vshm_end_state {
+	VSHM_END_FREE = 0,
+	VSHM_END_OPEN = 1,
+	VSHM_END_CLOSED = 2, /* producer: end of stream at `position`; consumer: left at `position` */
+};
+
+/* One end of a ring, 512 bytes. `state` is stored last when it opens; the first line then stays as it is. */
+struct vshm_entry {
+	/* line 0: what it is */
+	uint64_t id;    /* never 0, never reused within an incarnation */
+	uint32_t kind;  /* enum vshm_end_kind */
+	uint32_t flags; /* VSHM_ENTRY_… */
+	char name[VSHM_NAME_SIZE];
+	uint64_t ring_offset; /* producer: from the start of its section */
+	uint64_t ring_size;   /* producer: bytes, a power of two */
+	uint8_t reserved0[32];
+	/* line 1: with whom. Consumer: the producer it requests. Producer: the consumer it granted. */
+	uint32_t state; /* enum vshm_end_state */
+	uint32_t other_peer;
+	uint64_t other_incarnation;
+	uint64_t other_id;    /* 0: nobody. Stored last */
+	uint64_t other_start; /* producer: position where the granted consumer starts */
+	uint64_t records;     /* count so far, published now and then */
+	uint64_t rings_sent;
+	uint64_t rings_avoided;
+	uint64_t sleeps;
+	uint64_t spurious;
+	uint8_t reserved1[56];
+	/* line 2, line 3: free-running byte counts, a line each */
+	uint64_t position; /* producer: tail; consumer: head */
+	uint8_t reserved2[120];
+	uint64_t armed; /* the position of the other side that this end sleeps for; 0: awake */
+	uint8_t reserved3[120];
+};
+#define VSHM_ENTRY_DROP 1u  /* producer: drops records while nobody listens */
+#define VSHM_ENTRY_POLLS 2u /* consumer: never sleeps, needs no fence and no doorbell */
+
+/*
+ * A record: 8 bytes of header, then the payload, padded to 8. One 64-bit word:
+ * bits 0-31 payload bytes, bits 32-39 kind, bits 40-63 sequence number (of records, pads included, modulo 2^24).
+ */
+#define VSHM_RECORD_HEADER 8u
+enum vshm_record_kind {
+	VSHM_RECORD_DATA = 1,
+	VSHM_RECORD_PAD = 2, /* fills the ring up to its end */
+};
+
+/* Capacity of a ring: a power of two in this range. 2^30 keeps every length in 31 bits. */
+#define VSHM_MIN_RING 256u
+#define VSHM_MAX_RING (UINT64_C(1) << 30)
+
+/* The rules of the layout: what a fault or `vshmctl check` names. Text: vshm_rule_text(). */
+enum vshm_rule {
+	VSHM_RULE_NONE = 0,
+	/* superblock */
+	VSHM_RULE_MAGIC,
+	VSHM_RULE_ZERO, /* nothing was ever written */
+	VSHM_RULE_CRC,
+	VSHM_RULE_VERSION,
+	VSHM_RULE_FEATURES,
+	VSHM_RULE_NAME,
+	VSHM_RULE_PEERS,
+	VSHM_RULE_PROFILE,
+	VSHM_RULE_PAGE,
+	VSHM_RULE_SEGMENT_SIZE,
+	VSHM_RULE_SECTION,
+	VSHM_RULE_RESERVED,
+	/* section header */
+	VSHM_RULE_STATE,
+	VSHM_RULE_ALIVE,
+	VSHM_RULE_WAYS,
+	VSHM_RULE_LABEL,
+	/* directory entry */
+	VSHM_RULE_ENTRY_STATE,
+	VSHM_RULE_ENTRY_KIND,
+	VSHM_RULE_ENTRY_ID,
+	VSHM_RULE_ENTRY_NAME,
+	VSHM_RULE_ENTRY_FLAGS,
+	VSHM_RULE_RING_SIZE,
+	VSHM_RULE_RING_PLACE,
+	VSHM_RULE_RING_OVERLAP,
+	VSHM_RULE_OTHER_PEER,
+	VSHM_RULE_DUPLICATE,
+	VSHM_RULE_START,
+	/* positions and records */
+	VSHM_RULE_TAIL_ALIGN,
+	VSHM_RULE_TAIL_RANGE,
+	VSHM_RULE_HEAD_ALIGN,
+	VSHM_RULE_HEAD_RANGE,
+	VSHM_RULE_RECORD_KIND,
+	VSHM_RULE_RECORD_LENGTH,
+	VSHM_RULE_RECORD_SEQUENCE,
+	VSHM_RULE_RECORD_PAD,
+	VSHM_RULE_COUNT,
+};
+
+VSHM_END_DECLS
+
+#endif
