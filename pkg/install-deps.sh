@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Installs what the build needs (and with --test what the tests need) and is not there yet, with apt.
+# Does nothing, and needs neither network nor root, when all is there.
+set -euo pipefail
+
+build=(gcc libc6-dev cmake ninja-build pkg-config libjson-c-dev libinih-dev check)
+# make: what CMake falls back to in the install test; llvm: symbolizer of the sanitizers' reports.
+test=(g++ make clang libclang-rt-dev llvm binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+	python3 strace scdoc shellcheck procps util-linux)
+
+usage() {
+	cat <<-'EOF'
+	usage: install-deps.sh [--test] [--list]
+	  --test   what the tests need, too
+	  --list   only name what is missing
+	EOF
+}
+
+wanted=("${build[@]}")
+list_only=no
+for argument in "$@"; do
+	case $argument in
+	--test) wanted+=("${test[@]}") ;;
+	--list) list_only=yes ;;
+	--help) usage; exit 0 ;;
+	*) usage >&2; exit 2 ;;
+	esac
+done
+
+installed() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	echo "install-deps: this is no Debian-like system; make sure that these are there: ${wanted[*]}" >&2
+	exit 0
+fi
+
+missing=()
+for package in "${wanted[@]}"; do
+	installed "$package" || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+	exit 0
+fi
+if [ $list_only = yes ]; then
+	printf '%s\n' "${missing[@]}"
+	exit 0
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+	if ! command -v sudo >/dev/null; then
+		echo "install-deps: not root and no sudo; as root, run: apt-get install ${missing[*]}" >&2
+		exit 1
+	fi
+	as_root=(sudo)
+fi
+
+apt() {
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@"
+}
+
+install() {
+	apt install -y --no-install-recommends "${missing[@]}" </dev/null
+}
+
+echo "install-deps: with ${as_root[*]:+${as_root[*]} }apt-get: ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# Without package lists, or with old ones, the first try fails: get new ones, try again.
+if ! { install >"$log" 2>&1 || { apt update && install; } >"$log" 2>&1; }; then
+	cat "$log" >&2
+	echo "install-deps: apt-get failed (see above); missing: ${missing[*]}" >&2
+	exit 1
+fi
