@@ -143,11 +143,12 @@ struct vshm_entry {
 	uint64_t spurious;
 	uint8_t reserved1[56];
 	/* line 2, line 3: free-running byte counts, a line each */
-	uint64_t position; /* producer: tail; consumer: head */
+	uint64_t position; /* producer: tail; consumer: head, VSHM_NOT_STARTED until it has met its producer */
 	uint8_t reserved2[120];
 	uint64_t armed; /* the position of the other side that this end sleeps for; 0: awake */
 	uint8_t reserved3[120];
 };
+#define VSHM_NOT_STARTED UINT64_MAX
 #define VSHM_ENTRY_DROP 1u  /* producer: drops records while nobody listens */
 #define VSHM_ENTRY_POLLS 2u /* consumer: never sleeps, needs no fence and no doorbell */
 

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * os: everything that asks the operating system, in the library's own terms. Linux.
+ * EINTR never leaves this module; errors are negative errno values.
+ */
+#ifndef OS_OS_H
+#define OS_OS_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- why.c: the one line that says why a call failed ---- */
+
+/* Writes a line into `why` (VSHM_WHY_SIZE bytes, may be NULL), control characters replaced. Returns `error`. */
+int vshmi_why(char *why, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int vshmi_why_va(char *why, int error, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
+
+/* ---- memory.c: the only allocator ---- */
+
+void *vshmi_alloc(size_t size); /* zeroed; NULL when there is none */
+void vshmi_free(void *memory);
+
+/* Whole pages that read as zero in a forked child (MADV_WIPEONFORK): handles live there. NULL when there is none. */
+void *vshmi_alloc_private_pages(size_t size);
+void vshmi_free_private_pages(void *memory, size_t size);
+
+/* ---- map.c ---- */
+
+/*
+ * Maps `size` bytes of `fd` shared, read-only or read-write, at a multiple of `align` (a power of two), not
+ * inherited by children (MADV_DONTFORK). NULL and *error set on failure.
+ */
+void *vshmi_map(int fd, uint64_t size, bool writable, uint64_t align, int *error);
+int vshmi_map_protect(void *address, uint64_t size, bool writable);
+void vshmi_unmap(void *address, uint64_t size);
+
+/* ---- guard.c: SIGBUS on memory that vanished (process-wide, opt-in) ---- */
+
+/*
+ * Watches a mapping: when it faults, it is replaced by zero pages, *gone becomes 1, and the program goes on.
+ * Other faults reach the handler that was there before. 0, -ENOSPC (256 mappings are watched), -EIO.
+ */
+int vshmi_guard_add(void *address, uint64_t size, uint32_t *gone);
+void vshmi_guard_remove(void *address);
+
+/* ---- futex.c ---- */
+
+/*
+ * Sleeps until one of `count` words (1 .. 128) no longer holds its expected value or is woken, or until
+ * `timeout_ns` from now (>= 0). The words may lie in read-only mappings. Spurious returns are allowed.
+ * Uses FUTEX_WAIT for one word, futex_waitv for several; where that is missing or denied it waits on the first
+ * word and at most 1 ms. 0 always, except -EFAULT: a word cannot be read.
+ */
+int vshmi_futex_wait(const uint32_t *const words[], const uint32_t expected[], unsigned count, int64_t timeout_ns);
+
+/* Wakes all who sleep on `word`, in any process of this kernel. Never blocks. */
+void vshmi_futex_wake(const uint32_t *word);
+
+/* Registers this process for expedited global memory barriers; true when they can be had. Idempotent. */
+bool vshmi_membarrier_register(void);
+
+/* A full memory barrier on every running thread of every registered process; false when denied. */
+bool vshmi_membarrier(void);
+
+/* ---- clock.c ---- */
+
+int64_t vshmi_clock_ns(void);      /* CLOCK_MONOTONIC */
+uint64_t vshmi_wall_clock_ns(void); /* CLOCK_REALTIME */
+void vshmi_sleep_ns(int64_t duration_ns);
+
+/* ---- identity.c: who and where this process is, and whether another one still is ---- */
+
+struct vshmi_host {
+	uint8_t machine_id[16]; /* /etc/machine-id; zero when there is none */
+	uint8_t boot_id[16];
+	uint64_t pid_namespace;
+	uint64_t start_ticks;
+	uint32_t pid, uid;
+};
+int vshmi_host_self(struct vshmi_host *host);
+
+/*
+ * Is the process with this pid and start time, in this pid namespace, surely gone (all its threads)?
+ * 1 gone, 0 still there, -EOPNOTSUPP cannot be told.
+ */
+int vshmi_process_gone(uint32_t pid, uint64_t start_ticks);
+
+/* Fills with random bytes. 0 or -EIO. */
+int vshmi_random(void *out, size_t size);
+
+/* The program's short name (/proc/self/comm), NUL-padded. */
+void vshmi_program_name(char *out, size_t size);
+
+/* ---- thread.c: mutex and the keeper's thread ---- */
+
+/* Runs `body` in a thread with all signals blocked. */
+struct vshmi_thread;
+int vshmi_thread_start(struct vshmi_thread **thread, const char *name, void (*body)(void *arg), void *arg);
+void vshmi_thread_join(struct vshmi_thread *thread); /* frees it */
+
+struct vshmi_mutex {
+	uint32_t state; /* 0 free, 1 taken, 2 taken and waited for; a private futex */
+};
+void vshmi_lock(struct vshmi_mutex *mutex);
+void vshmi_unlock(struct vshmi_mutex *mutex);
+
+uint32_t vshmi_thread_id(void);
+
+/*
+ * Makes the kernel mark `word` (in shared memory) when the calling thread dies while the word holds its thread id:
+ * WAITERS | OWNER_DIED, and wake one. Replaces the thread's robust list, so only for threads that use no robust
+ * mutex. `mark` stays alive until vshmi_mark_clear().
+ */
+struct vshmi_mark {
+	struct vshmi_mark *next; /* struct robust_list */
+	struct {
+		struct vshmi_mark *list;
+		long futex_offset;
+		struct vshmi_mark *pending;
+	} head; /* struct robust_list_head, linux/futex.h */
+};
+int vshmi_mark_set(struct vshmi_mark *mark, uint32_t *word);
+void vshmi_mark_clear(struct vshmi_mark *mark);
+
+#endif

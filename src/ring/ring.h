@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ring: a one-to-one ring of variable-size records as a pure algorithm on memory. No region, no names, no waiting:
+ * whoever owns a `struct vshmi_tx` or `vshmi_rx` decides what to do when there is no room or no record.
+ *
+ * The record bytes, `tail` and the producer's `armed` word lie in the producer's section; `head` and the consumer's
+ * `armed` word in the consumer's. Everything else here is private and never read back from shared memory.
+ * Positions are free-running 64-bit byte counts; the byte of position p lies at data[p & (size - 1)].
+ */
+#ifndef RING_RING_H
+#define RING_RING_H
+
+#include "wire/wire.h"
+
+/* What the other side broke; `position` says where in the stream. */
+struct vshmi_ring_fault {
+	uint32_t rule; /* enum vshm_rule; 0: nothing */
+	uint64_t position;
+	uint64_t value;
+};
+
+/* ---- producer: tx.c ---- */
+
+struct vshmi_tx {
+	unsigned char *data;
+	uint64_t size; /* capacity, a power of two */
+	uint64_t tail;  /* end of the committed records */
+	uint64_t limit; /* a record may reach up to here without a look at `head`; == tail forces that look */
+	uint64_t room;	/* the limit as the last look found it, also while no consumer is there */
+	uint64_t reserved; /* payload bytes reserved at tail, plus 1; 0: nothing */
+	uint64_t sequence; /* records and pads so far */
+	uint64_t published;   /* what `tail_word` says */
+	struct vshmi_word64 *tail_word;
+	const struct vshmi_word64 *peer_armed; /* `nobody` while no consumer is there, or when it polls */
+	uint64_t publications, rings, bytes, pads;
+	uint64_t rung; /* the armed position that was rung last: not rung twice */
+	bool fence;    /* between kernels: fence before the look at peer_armed */
+
+	bool connected;
+	uint64_t head; /* last lawful value seen */
+	const struct vshmi_word64 *peer_head;
+	struct vshmi_word64 *armed_word; /* own */
+	unsigned burst;			 /* records reserved by the last burst */
+	uint64_t burst_size;		 /* payload bytes of each */
+	struct vshmi_ring_fault fault;
+	struct vshmi_word64 nobody; /* always 0 */
+};
+
+/* `data`: `size` bytes, a power of two, 8-byte aligned; the words are in the producer's own section. */
+void vshmi_tx_init(struct vshmi_tx *tx, unsigned char *data, uint64_t size, struct vshmi_word64 *tail_word,
+		   struct vshmi_word64 *armed_word);
+
+/*
+ * A consumer was granted: it starts at `start` (from vshmi_tx_resume). `armed` NULL: it only polls.
+ */
+void vshmi_tx_connect(struct vshmi_tx *tx, uint64_t start, const struct vshmi_word64 *head,
+		      const struct vshmi_word64 *armed, bool fence);
+
+/* The consumer left or died: keeps what it had returned last. `final_head`: look at its head once more. */
+void vshmi_tx_disconnect(struct vshmi_tx *tx, bool final_head);
+
+/*
+ * Where the next consumer starts: the position the last one returned, if the records from there on form an unbroken
+ * chain up to the tail; else (a hostile consumer returned a position inside a record) the tail.
+ */
+uint64_t vshmi_tx_resume(const struct vshmi_tx *tx);
+
+/* Bytes in the ring, header and padding included, that a record of `size` bytes takes. */
+static inline uint64_t vshmi_record_span(uint64_t size)
+{
+	return vshmi_align_up(size, 8) + VSHM_RECORD_HEADER;
+}
+
+/* The part of a reserve that looks at `head`, writes a pad at the end of the ring, and decides. As vshmi_tx_reserve(). */
+int vshmi_tx_reserve_slow(struct vshmi_tx *tx, uint64_t size, void **data);
+
+/* 0; -EAGAIN: no room; -EMSGSIZE; -EPROTO: `fault` says what the consumer broke. */
+static inline int vshmi_tx_reserve(struct vshmi_tx *tx, uint64_t size, void **data)
+{
+	/* the first comparison keeps the sum from overflowing; a ring has at most 2^30 bytes */
+	if (VSHMI_UNLIKELY(size > tx->size || tx->tail + vshmi_record_span(size) > tx->limit))
+		return vshmi_tx_reserve_slow(tx, size, data);
+	*data = tx->data + (tx->tail & (tx->size - 1)) + VSHM_RECORD_HEADER;
+	tx->reserved = size + 1;
+	return 0;
+}
+
+/* Appends the reserved record to the private tail. The caller has checked `size` against `reserved`. */
+static inline void vshmi_tx_append(struct vshmi_tx *tx, uint64_t size)
+{
+	struct vshmi_word64 *header = (struct vshmi_word64 *)(void *)(tx->data + (tx->tail & (tx->size - 1)));
+
+	/* relaxed: the tail's release store hands it over */
+	vshmi_store64(header, vshmi_record_pack(size, VSHM_RECORD_DATA, tx->sequence));
+	tx->tail += vshmi_record_span(size);
+	tx->sequence++;
+	tx->bytes += size;
+	tx->reserved = 0;
+}
+
+/* The rare rest of a publication: the consumer sleeps. True when it has to be rung. */
+bool vshmi_tx_ring_due(struct vshmi_tx *tx, uint64_t armed);
+
+/* Publishes the tail. True when the consumer sleeps for it and has to be rung. */
+static inline bool vshmi_tx_publish(struct vshmi_tx *tx)
+{
+	uint64_t armed;
+
+	vshmi_store_release64(tx->tail_word, tx->tail); /* pairs with the acquire load in vshmi_rx_refresh() */
+	tx->published = tx->tail;
+	tx->publications++;
+	/* the look at `armed` must come after the store: with vshmi_rx_arm() no wake-up can be lost */
+	if (VSHMI_UNLIKELY(tx->fence))
+		vshmi_fence_full();
+	else
+		vshmi_fence_light();
+	armed = vshmi_load64(tx->peer_armed);
+	return VSHMI_UNLIKELY(armed) && vshmi_tx_ring_due(tx, armed);
+}
+
+/* Sleeping: tell the consumer which head is waited for (room for `size` bytes), then look again with _reserve. */
+void vshmi_tx_arm(struct vshmi_tx *tx, uint64_t size);
+void vshmi_tx_disarm(struct vshmi_tx *tx);
+
+/* For a lingering close: sleep until the consumer has returned everything. 0: it has; -EAGAIN; -EPROTO. */
+void vshmi_tx_arm_drained(struct vshmi_tx *tx);
+int vshmi_tx_drained(struct vshmi_tx *tx);
+
+int vshmi_tx_reserve_burst(struct vshmi_tx *tx, uint64_t size, void *data[], unsigned count);
+void vshmi_tx_append_burst(struct vshmi_tx *tx, unsigned count);
+
+/* ---- consumer: rx.c ---- */
+
+struct vshmi_rx {
+	const unsigned char *data;
+	uint64_t size;
+	uint64_t head;   /* end of the released records */
+	uint64_t tail;   /* last lawful value seen */
+	uint64_t peeked; /* end of what the last peek showed */
+	uint64_t sequence;	  /* expected at head */
+	uint64_t peeked_sequence; /* expected at peeked */
+	uint64_t returned;	  /* what `head_word` says */
+	const struct vshmi_word64 *tail_word;
+	const struct vshmi_word64 *peer_armed; /* the producer's */
+	struct vshmi_word64 *head_word;	       /* own */
+	struct vshmi_word64 *armed_word;       /* own */
+	uint64_t peeked_count, peeked_bytes; /* count 0: nothing is peeked */
+	uint64_t records, bytes, publications, rings;
+	uint64_t rung;
+	bool fence;
+	bool first; /* the first record sets the sequence */
+	struct vshmi_ring_fault fault;
+};
+
+void vshmi_rx_init(struct vshmi_rx *rx, struct vshmi_word64 *head_word, struct vshmi_word64 *armed_word);
+
+/* A producer granted this consumer: read from `start` on. `size` and places were checked by wire. */
+void vshmi_rx_connect(struct vshmi_rx *rx, const unsigned char *data, uint64_t size, uint64_t start,
+		      const struct vshmi_word64 *tail_word, const struct vshmi_word64 *peer_armed, bool fence);
+
+/* Looks at the tail. 0: there is something; -EAGAIN; -EPROTO. */
+int vshmi_rx_refresh(struct vshmi_rx *rx);
+
+/* Returns the head to the producer now. True when the producer sleeps for it and has to be rung. */
+bool vshmi_rx_return(struct vshmi_rx *rx);
+
+/* Sleeping: tell the producer which tail is waited for, then look again with _refresh. */
+void vshmi_rx_arm(struct vshmi_rx *rx);
+void vshmi_rx_disarm(struct vshmi_rx *rx);
+
+/* Shows the record at `*at`, whose header was loaded, if it is the expected one and lies in one readable piece. */
+static inline bool vshmi_rx_take(struct vshmi_rx *rx, uint64_t *at, uint64_t *sequence, struct vshm_view *view,
+				 uint64_t header)
+{
+	uint64_t offset = *at & (rx->size - 1);
+	uint64_t room = rx->tail - *at; /* at least 8, and a multiple of 8 */
+
+	if (room > rx->size - offset)
+		room = rx->size - offset;
+	if (VSHMI_UNLIKELY(vshmi_record_tag(header) != vshmi_record_make_tag(VSHM_RECORD_DATA, *sequence) ||
+			   vshmi_record_size(header) > room - VSHM_RECORD_HEADER))
+		return false;
+	view->data = rx->data + offset + VSHM_RECORD_HEADER;
+	view->size = vshmi_record_size(header);
+	*at += vshmi_record_span(view->size);
+	++*sequence;
+	return true;
+}
+
+/*
+ * The rare rest of vshmi_rx_next(): a pad, the first record, or a broken one. `header` is the word that was loaded;
+ * it is not loaded again.
+ */
+int vshmi_rx_next_slow(struct vshmi_rx *rx, uint64_t *at, uint64_t *sequence, struct vshm_view *view, uint64_t header);
+
+/*
+ * Checks the record at `*at`, shows it and moves on; pads are skipped. 0; -EAGAIN: nothing there as far as the last
+ * refresh saw; -EPROTO: `fault` says what the producer broke.
+ */
+static inline int vshmi_rx_next(struct vshmi_rx *rx, uint64_t *at, uint64_t *sequence, struct vshm_view *view)
+{
+	const unsigned char *record = rx->data + (*at & (rx->size - 1));
+	uint64_t header;
+
+	if (*at == rx->tail)
+		return -EAGAIN;
+	/* relaxed: the tail's acquire load covers it */
+	header = vshmi_load64((const struct vshmi_word64 *)(const void *)record);
+	if (VSHMI_UNLIKELY(!vshmi_rx_take(rx, at, sequence, view, header)))
+		return vshmi_rx_next_slow(rx, at, sequence, view, header);
+	return 0;
+}
+
+/* Shows up to `count` records from the head on. Their number (at least 1), -EAGAIN or -EPROTO. */
+static inline int vshmi_rx_peek(struct vshmi_rx *rx, struct vshm_view views[], unsigned count)
+{
+	uint64_t at = rx->head, sequence = rx->sequence, bytes = 0;
+	unsigned n = 0;
+	int rc = 0;
+
+	while (n < count && !(rc = vshmi_rx_next(rx, &at, &sequence, &views[n])))
+		bytes += views[n++].size;
+	if (!n)
+		return rc;
+	rx->peeked = at;
+	rx->peeked_sequence = sequence;
+	rx->peeked_count = n;
+	rx->peeked_bytes = bytes;
+	return (int)n; /* a broken record behind good ones is met by the next peek */
+}
+
+/* Releases what was peeked. True when the producer sleeps for the room and has to be rung. */
+static inline bool vshmi_rx_release(struct vshmi_rx *rx)
+{
+	rx->head = rx->peeked;
+	rx->sequence = rx->peeked_sequence;
+	rx->records += rx->peeked_count;
+	rx->bytes += rx->peeked_bytes;
+	rx->peeked_count = 0;
+	/* relaxed: only decides how early; an armed producer is met again by _return before any wait */
+	if (VSHMI_LIKELY(rx->head - rx->returned < rx->size / 4 && !vshmi_load64(rx->peer_armed)))
+		return false;
+	return vshmi_rx_return(rx);
+}
+
+#endif

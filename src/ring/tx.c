@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The producing side. A record lies in one piece; what is left at the end of the ring and too short becomes a pad, a
+ * record of its own, so that any record up to the capacity fits an empty ring: the pad is published alone, the
+ * consumer returns it, and the record follows at the start.
+ */
+#include "ring/ring.h"
+
+void vshmi_tx_init(struct vshmi_tx *tx, unsigned char *data, uint64_t size, struct vshmi_word64 *tail_word,
+		   struct vshmi_word64 *armed_word)
+{
+	memset(tx, 0, sizeof(*tx));
+	tx->data = data;
+	tx->size = size;
+	tx->tail_word = tail_word;
+	tx->armed_word = armed_word;
+	tx->peer_armed = &tx->nobody;
+}
+
+void vshmi_tx_connect(struct vshmi_tx *tx, uint64_t start, const struct vshmi_word64 *head,
+		      const struct vshmi_word64 *armed, bool fence)
+{
+	tx->head = start;
+	tx->peer_head = head;
+	tx->peer_armed = armed ? armed : &tx->nobody;
+	tx->fence = fence && armed;
+	tx->rung = 0;
+	tx->connected = true;
+	tx->limit = tx->tail; /* the next reserve looks */
+}
+
+/* Takes over a head that the consumer published. Between the last one and what it could have read, or -EPROTO. */
+static int take_head(struct vshmi_tx *tx)
+{
+	uint64_t head;
+
+	if (!tx->connected)
+		return 0;
+	head = vshmi_load_acquire64(tx->peer_head); /* pairs with vshmi_rx_return(): its reads are over */
+	if (head == VSHM_NOT_STARTED)
+		return 0;
+	if (head % 8) {
+		tx->fault = (struct vshmi_ring_fault){VSHM_RULE_HEAD_ALIGN, tx->head, head};
+		return -EPROTO;
+	}
+	if (head - tx->head > tx->published - tx->head) {
+		tx->fault = (struct vshmi_ring_fault){VSHM_RULE_HEAD_RANGE, tx->head, head};
+		return -EPROTO;
+	}
+	tx->head = head;
+	return 0;
+}
+
+void vshmi_tx_disconnect(struct vshmi_tx *tx, bool final_head)
+{
+	struct vshmi_ring_fault before = tx->fault;
+
+	if (final_head && take_head(tx))
+		tx->fault = before; /* it is gone: what it did not return lawfully, it did not return */
+	tx->connected = false;
+	tx->peer_head = NULL;
+	tx->peer_armed = &tx->nobody;
+	tx->fence = false;
+	tx->limit = tx->tail;
+}
+
+/* One step of the chain walk: the span of the record at `at`, 0 when there is none with that sequence number. */
+static uint64_t chain_step(const struct vshmi_tx *tx, uint64_t at, uint32_t sequence)
+{
+	uint64_t offset = at & (tx->size - 1);
+	uint64_t header = vshmi_load64((const struct vshmi_word64 *)(const void *)(tx->data + offset));
+	uint64_t span = vshmi_record_span(vshmi_record_size(header));
+
+	if (vshmi_record_tag(header) >> 8 != (sequence & 0xffffff))
+		return 0;
+	return span <= tx->size - offset && span <= tx->tail - at ? span : 0;
+}
+
+uint64_t vshmi_tx_resume(const struct vshmi_tx *tx)
+{
+	uint64_t offset = tx->head & (tx->size - 1), at = tx->head;
+	uint32_t sequence;
+
+	if (at == tx->tail)
+		return at;
+	sequence = vshmi_record_tag(vshmi_load64((const struct vshmi_word64 *)(const void *)(tx->data + offset))) >> 8;
+	while (at != tx->tail) { /* at most size / 8 steps: each span is at least 8 and inside the ring */
+		uint64_t span = chain_step(tx, at, sequence++);
+
+		if (!span)
+			return tx->tail;
+		at += span;
+	}
+	return (sequence & 0xffffff) == (tx->sequence & 0xffffff) ? tx->head : tx->tail;
+}
+
+/* Fills the rest of the lap. */
+static void append_pad(struct vshmi_tx *tx, uint64_t contiguous)
+{
+	struct vshmi_word64 *header = (struct vshmi_word64 *)(void *)(tx->data + (tx->tail & (tx->size - 1)));
+
+	vshmi_store64(header, vshmi_record_pack(contiguous - VSHM_RECORD_HEADER, VSHM_RECORD_PAD, tx->sequence));
+	tx->tail += contiguous;
+	tx->sequence++;
+	tx->pads++;
+}
+
+static uint64_t contiguous(const struct vshmi_tx *tx)
+{
+	return tx->size - (tx->tail & (tx->size - 1));
+}
+
+/* How much has to be free behind the tail before the next step towards a record of `span` bytes can be made. */
+static uint64_t wanted(const struct vshmi_tx *tx, uint64_t span)
+{
+	uint64_t rest = contiguous(tx);
+
+	if (span <= rest)
+		return span;
+	return rest + span <= tx->size ? rest + span : rest;
+}
+
+int vshmi_tx_reserve_slow(struct vshmi_tx *tx, uint64_t size, void **data)
+{
+	uint64_t span, free;
+	int rc;
+
+	tx->reserved = 0;
+	if (size > tx->size - VSHM_RECORD_HEADER)
+		return -EMSGSIZE;
+	rc = take_head(tx);
+	if (rc)
+		return rc;
+	span = vshmi_record_span(size);
+	free = tx->head + tx->size - tx->tail;
+	if (wanted(tx, span) > free)
+		return -EAGAIN;
+	if (span > contiguous(tx)) {
+		free -= contiguous(tx);
+		append_pad(tx, contiguous(tx));
+		if (span > free) {
+			tx->limit = tx->tail;
+			return -EAGAIN; /* the caller publishes the pad before it waits */
+		}
+	}
+	tx->room = tx->tail + (free < contiguous(tx) ? free : contiguous(tx));
+	tx->limit = tx->connected ? tx->room : tx->tail;
+	*data = tx->data + (tx->tail & (tx->size - 1)) + VSHM_RECORD_HEADER;
+	tx->reserved = size + 1;
+	return 0;
+}
+
+int vshmi_tx_reserve_burst(struct vshmi_tx *tx, uint64_t size, void *data[], unsigned count)
+{
+	uint64_t span, fit;
+	unsigned char *at;
+	int rc = vshmi_tx_reserve(tx, size, &data[0]);
+
+	tx->burst = 0;
+	if (rc)
+		return rc;
+	span = vshmi_record_span(size);
+	fit = (tx->room - tx->tail) / span;
+	if (fit < count)
+		count = (unsigned)fit;
+	at = data[0];
+	for (unsigned i = 1; i < count; i++)
+		data[i] = at += span;
+	tx->burst = count;
+	tx->burst_size = size;
+	tx->reserved = 0;
+	return (int)count;
+}
+
+void vshmi_tx_append_burst(struct vshmi_tx *tx, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		vshmi_tx_append(tx, tx->burst_size);
+	tx->burst = 0;
+}
+
+bool vshmi_tx_ring_due(struct vshmi_tx *tx, uint64_t armed)
+{
+	if ((int64_t)(tx->tail - armed) < 0 || armed == tx->rung)
+		return false;
+	tx->rung = armed;
+	tx->rings++;
+	return true;
+}
+
+void vshmi_tx_arm(struct vshmi_tx *tx, uint64_t size)
+{
+	/* never 0: there was no room, so the head that makes room lies behind the present one */
+	vshmi_store64(tx->armed_word, tx->tail + wanted(tx, vshmi_record_span(size)) - tx->size);
+}
+
+void vshmi_tx_disarm(struct vshmi_tx *tx)
+{
+	vshmi_store64(tx->armed_word, 0);
+}
+
+void vshmi_tx_arm_drained(struct vshmi_tx *tx)
+{
+	vshmi_store64(tx->armed_word, tx->tail);
+}
+
+int vshmi_tx_drained(struct vshmi_tx *tx)
+{
+	int rc = take_head(tx);
+
+	return rc ? rc : tx->head == tx->tail ? 0 : -EAGAIN;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * transport: brings a region's segments into this process, and says what kind of memory they are.
+ * It knows nothing of superblocks, peers or rings. One file per transport, one table of operations each; an
+ * operation that is NULL means -EOPNOTSUPP.
+ */
+#ifndef TRANSPORT_TRANSPORT_H
+#define TRANSPORT_TRANSPORT_H
+
+#include "base/base.h"
+
+#include <vshm/region.h>
+#include <vshm/types.h>
+
+struct vshmi_transport;
+
+struct vshmi_segment {
+	unsigned char *base; /* NULL: not there (yet) */
+	uint64_t size;       /* what is mapped */
+	bool can_write;      /* this process may make parts of it writable */
+};
+
+/* What a new region should look like to its transport. */
+struct vshmi_shape {
+	uint32_t segments;
+	uint64_t segment_size;
+	bool split;
+	bool force;
+	const struct vshm_owner *owners; /* one per segment */
+};
+
+struct vshmi_transport_ops {
+	const char *scheme;
+	/* Maps every segment read-only. `observe`: never needs write permission. */
+	int (*open)(struct vshmi_transport *t, const struct vshmi_uri *uri, bool observe, char *why);
+	/*
+	 * Makes and allocates segments full of zeros, mapped writable in `t`, under a name that nobody looks at.
+	 * `publish` gives them their real name in one step; `close` without it removes them.
+	 */
+	int (*create)(struct vshmi_transport *t, const struct vshmi_uri *uri, const struct vshmi_shape *shape, char *why);
+	int (*publish)(struct vshmi_transport *t, char *why);
+	/* Removes the name; whoever has it open keeps the memory. */
+	int (*destroy)(const struct vshmi_uri *uri, char *why);
+	/* 0, -ESTALE when the segments no longer have their name, -ENODEV when memory is missing. Cheap. */
+	int (*status)(struct vshmi_transport *t);
+	void (*close)(struct vshmi_transport *t);
+	/* The page size that a new region at this place needs: a power of two, at least VSHM_MIN_PAGE. */
+	int (*page)(const struct vshmi_uri *uri, uint64_t *page, char *why);
+};
+
+struct vshmi_transport {
+	const struct vshmi_transport_ops *ops;
+	uint32_t facts;    /* VSHM_FACT_CACHED, VSHM_FACT_RMW, VSHM_FACT_ENFORCED */
+	bool same_kernel;  /* all who have this memory run under this kernel: futexes reach them */
+	uint32_t segment_count;
+	struct vshmi_segment segment[VSHM_MAX_PEERS];
+	void *state; /* the transport's own */
+};
+
+/* Follows vshm: names and finds the transport of a URI. 0, -EINVAL, -ENOENT, -EACCES, -EOPNOTSUPP. */
+int vshmi_transport_find(const char *text, struct vshmi_uri *uri, const struct vshmi_transport_ops **ops, char *why);
+
+/*
+ * Makes [offset, offset + size) of a segment writable or read-only again; a mapping that cannot be split stays
+ * writable. 0, -EACCES, -EIO.
+ */
+int vshmi_transport_protect(struct vshmi_transport *t, uint32_t segment, uint64_t offset, uint64_t size, bool writable);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A directory entry: one end of a ring. Its id frames every read, as the incarnation does for the header; ids are never
+ * used again, so the same id before and after means one and the same entry.
+ */
+#include "wire/wire.h"
+
+_Static_assert(sizeof(struct vshmi_shared_entry) == sizeof(struct vshm_entry), "layout");
+_Static_assert(sizeof(struct vshm_entry) == 512, "layout");
+_Static_assert(offsetof(struct vshm_entry, id) == 0, "layout");
+_Static_assert(offsetof(struct vshmi_shared_entry, state) == offsetof(struct vshm_entry, state), "layout");
+_Static_assert(offsetof(struct vshmi_shared_entry, other_start) == offsetof(struct vshm_entry, other_start), "layout");
+_Static_assert(offsetof(struct vshmi_shared_entry, counters) == offsetof(struct vshm_entry, records), "layout");
+_Static_assert(offsetof(struct vshmi_shared_entry, position) == offsetof(struct vshm_entry, position), "layout");
+_Static_assert(offsetof(struct vshmi_shared_entry, armed) == offsetof(struct vshm_entry, armed), "layout");
+
+#define KNOWN_FLAGS (VSHM_ENTRY_DROP | VSHM_ENTRY_POLLS)
+
+struct place {
+	struct vshm_fault *fault;
+	uint64_t offset; /* of the entry in its section */
+};
+
+static int broken(const struct place *at, uint32_t rule, size_t offset, uint64_t value)
+{
+	at->fault->rule = rule;
+	at->fault->offset = at->offset + offset;
+	at->fault->value = value;
+	return -EPROTO;
+}
+
+#define BROKEN(rule, field, value) broken(at, rule, offsetof(struct vshm_entry, field), value)
+
+static int check_ring(const struct vshm_entry *e, uint64_t section_size, const struct place *at)
+{
+	if (e->kind == VSHM_CONSUMER) {
+		if (e->ring_offset || e->ring_size)
+			return BROKEN(VSHM_RULE_RING_SIZE, ring_size, e->ring_size);
+		return 0;
+	}
+	if (!vshmi_is_power_of_two(e->ring_size) || e->ring_size < VSHM_MIN_RING || e->ring_size > VSHM_MAX_RING)
+		return BROKEN(VSHM_RULE_RING_SIZE, ring_size, e->ring_size);
+	if (e->ring_offset < VSHM_SECTION_DATA || e->ring_offset % VSHM_LINE ||
+	    !vshmi_range_fits(e->ring_offset, e->ring_size, section_size))
+		return BROKEN(VSHM_RULE_RING_PLACE, ring_offset, e->ring_offset);
+	return 0;
+}
+
+static int check(const struct vshm_entry *e, uint64_t section_size, uint32_t peers, const struct place *at)
+{
+	if (e->state > VSHM_END_CLOSED)
+		return BROKEN(VSHM_RULE_ENTRY_STATE, state, e->state);
+	if (e->kind != VSHM_PRODUCER && e->kind != VSHM_CONSUMER)
+		return BROKEN(VSHM_RULE_ENTRY_KIND, kind, e->kind);
+	if (e->flags & ~KNOWN_FLAGS)
+		return BROKEN(VSHM_RULE_ENTRY_FLAGS, flags, e->flags);
+	if (!vshmi_name_field_ok(e->name))
+		return BROKEN(VSHM_RULE_ENTRY_NAME, name, 0);
+	if (e->other_id && e->other_peer >= peers)
+		return BROKEN(VSHM_RULE_OTHER_PEER, other_peer, e->other_peer);
+	return check_ring(e, section_size, at);
+}
+
+/* Lines 1 to 3, each word once. The id of the other end is loaded first: it was stored last. */
+static void load_rest(const struct vshmi_shared_entry *shared, struct vshm_entry *e)
+{
+	uint64_t counters[5];
+
+	e->other_id = vshmi_load_acquire64(&shared->other_id);
+	e->other_peer = vshmi_load32(&shared->other_peer);
+	e->other_incarnation = vshmi_load64(&shared->other_incarnation);
+	e->other_start = vshmi_load64(&shared->other_start);
+	vshmi_load_block(counters, shared->counters, 5);
+	e->records = counters[0];
+	e->rings_sent = counters[1];
+	e->rings_avoided = counters[2];
+	e->sleeps = counters[3];
+	e->spurious = counters[4];
+	e->position = vshmi_load_acquire64(&shared->position);
+	e->armed = vshmi_load64(&shared->armed);
+}
+
+int vshmi_entry_read(const struct vshmi_shared_section *section, uint32_t index, uint64_t section_size, uint32_t peers,
+		     struct vshm_entry *out, struct vshm_fault *fault)
+{
+	const struct vshmi_shared_entry *shared = &section->directory[index];
+	const struct place at = {fault, VSHM_SECTION_DIRECTORY + (uint64_t)index * sizeof(*shared)};
+	union {
+		uint64_t word[16];
+		struct vshm_entry entry;
+	} copy;
+	int rc;
+
+	memset(&copy, 0, sizeof(copy));
+	copy.entry.state = vshmi_load_acquire32(&shared->state); /* pairs with vshmi_entry_open() */
+	if (copy.entry.state == VSHM_END_FREE)
+		return -ENOENT;
+	copy.word[0] = vshmi_load_acquire64(&shared->what[0]);
+	vshmi_load_block(copy.word + 1, shared->what + 1, 15);
+	load_rest(shared, &copy.entry);
+	vshmi_fence_acquire();
+	if (vshmi_load64(&shared->what[0]) != copy.word[0])
+		return -EAGAIN;
+	if (!copy.entry.id)
+		return broken(&at, VSHM_RULE_ENTRY_ID, 0, 0);
+	rc = check(&copy.entry, section_size, peers, &at);
+	if (!rc)
+		*out = copy.entry;
+	return rc;
+}
+
+uint64_t vshmi_entry_id(const struct vshmi_shared_entry *entry)
+{
+	return vshmi_load_acquire32(&entry->state) == VSHM_END_FREE ? 0 : vshmi_load_acquire64(&entry->what[0]);
+}
+
+void vshmi_entry_open(struct vshmi_shared_entry *shared, const struct vshm_entry *entry)
+{
+	uint64_t words[16];
+	const uint64_t zero[5] = {0};
+
+	memcpy(words, entry, sizeof(words));
+	vshmi_store64(&shared->what[0], 0);
+	vshmi_fence_release();
+	vshmi_store_block(shared->what + 1, words + 1, 15);
+	vshmi_entry_set_other(shared, 0, 0, 0, 0);
+	vshmi_store_block(shared->counters, zero, 5);
+	vshmi_store64(&shared->position, entry->position);
+	vshmi_store64(&shared->armed, 0);
+	vshmi_store_release64(&shared->what[0], words[0]);
+	vshmi_store_release32(&shared->state, VSHM_END_OPEN);
+}
+
+void vshmi_entry_free(struct vshmi_shared_entry *shared)
+{
+	vshmi_store_release32(&shared->state, VSHM_END_FREE);
+	vshmi_store64(&shared->what[0], 0);
+}
+
+void vshmi_entry_set_other(struct vshmi_shared_entry *shared, vshm_peer peer, uint64_t incarnation, uint64_t id,
+			   uint64_t start)
+{
+	vshmi_store64(&shared->other_id, 0);
+	vshmi_fence_release();
+	vshmi_store32(&shared->other_peer, peer);
+	vshmi_store64(&shared->other_incarnation, incarnation);
+	vshmi_store64(&shared->other_start, start);
+	vshmi_store_release64(&shared->other_id, id);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * wire: the structures of a region as shared words, and one validator for each. A validator copies its structure
+ * once, checks the copy, and hands out only that; what it returns can be trusted as far as its rules go.
+ * The bytes are specified in vshm/layout.h and vshm_layout(5).
+ */
+#ifndef WIRE_WIRE_H
+#define WIRE_WIRE_H
+
+#include "shared/shared.h"
+
+#include <vshm/layout.h>
+
+struct vshmi_shared_superblock {
+	struct vshmi_word64 word[VSHM_SUPERBLOCK_SIZE / 8];
+};
+
+struct vshmi_shared_entry {
+	struct vshmi_word64 what[16]; /* line 0: id, kind and flags, name, ring */
+	struct vshmi_word32 state;    /* line 1 */
+	struct vshmi_word32 other_peer;
+	struct vshmi_word64 other_incarnation;
+	struct vshmi_word64 other_id;
+	struct vshmi_word64 other_start;
+	struct vshmi_word64 counters[5]; /* records, rings_sent, rings_avoided, sleeps, spurious */
+	unsigned char pad1[56];
+	struct vshmi_word64 position; /* line 2 */
+	unsigned char pad2[120];
+	struct vshmi_word64 armed; /* line 3 */
+	unsigned char pad3[120];
+};
+
+struct vshmi_shared_section {
+	struct vshmi_word64 identity[64];
+	struct vshmi_word32 alive;
+	unsigned char pad0[124];
+	struct vshmi_word64 heartbeat;
+	unsigned char pad1[120];
+	struct vshmi_word64 changes;
+	unsigned char pad2[VSHM_SECTION_BELLS - VSHM_SECTION_CHANGES - 8];
+	struct {
+		struct vshmi_word32 word;
+		unsigned char pad[VSHM_LINE - 4];
+	} bell[VSHM_MAX_PEERS];
+	unsigned char pad3[VSHM_SECTION_DIRECTORY - VSHM_SECTION_BELLS - VSHM_MAX_PEERS * VSHM_LINE];
+	struct vshmi_shared_entry directory[VSHM_ENTRIES];
+};
+
+/* ---- superblock.c ---- */
+
+/*
+ * Copies and checks the superblock at the start of a segment of `mapped` bytes (at least VSHM_SUPERBLOCK_SIZE).
+ * 0; -EPROTO or -EPROTONOSUPPORT with `fault` (rule, offset in the segment, value) filled.
+ */
+int vshmi_superblock_read(const struct vshmi_shared_superblock *shared, uint64_t mapped, struct vshm_superblock *out,
+			  struct vshm_fault *fault);
+
+/* Writes a superblock: clears the magic, stores the rest, computes the CRC, stores the magic last. */
+void vshmi_superblock_write(struct vshmi_shared_superblock *shared, struct vshm_superblock *superblock);
+
+/* ---- section.c ---- */
+
+/* What a peer says of itself. `incarnation` 0 in `out`: nobody attached yet. 0, -EAGAIN (it is changing), -EPROTO. */
+int vshmi_identity_read(const struct vshmi_shared_section *section, struct vshm_identity *out, struct vshm_fault *fault);
+
+/* Writes everything but the incarnation, which the caller stores with vshmi_incarnation_publish() when all is ready. */
+void vshmi_identity_write(struct vshmi_shared_section *section, const struct vshm_identity *identity);
+void vshmi_incarnation_publish(struct vshmi_shared_section *section, uint64_t incarnation);
+uint64_t vshmi_incarnation_load(const struct vshmi_shared_section *section);
+void vshmi_section_state_store(struct vshmi_shared_section *section, uint32_t state, uint32_t ways);
+
+/* Is this value of an alive word one that exists? */
+bool vshmi_alive_ok(uint32_t alive);
+
+/* ---- entry.c ---- */
+
+/*
+ * Copies and checks a directory entry of a section of `section_size` bytes in a region of `peers` peers. `position`
+ * and `armed` are copied unchecked (the ring checks them). 0; -ENOENT free; -EAGAIN it is changing; -EPROTO.
+ */
+int vshmi_entry_read(const struct vshmi_shared_section *section, uint32_t index, uint64_t section_size, uint32_t peers,
+		     struct vshm_entry *out, struct vshm_fault *fault);
+
+/* Only the id of an entry, 0 when it is free: cheap, for looking whether the other end is still the same. */
+uint64_t vshmi_entry_id(const struct vshmi_shared_entry *entry);
+
+/* Fills a free entry of one's own and opens it: nobody is named as the other end, position is `entry->position`. */
+void vshmi_entry_open(struct vshmi_shared_entry *shared, const struct vshm_entry *entry);
+void vshmi_entry_free(struct vshmi_shared_entry *shared);
+
+/* Names the other end (the id last), or nobody with id 0. */
+void vshmi_entry_set_other(struct vshmi_shared_entry *shared, vshm_peer peer, uint64_t incarnation, uint64_t id,
+			   uint64_t start);
+
+/* ---- records ---- */
+
+static inline uint64_t vshmi_record_pack(uint64_t size, uint32_t kind, uint64_t sequence)
+{
+	return size | (uint64_t)kind << 32 | sequence << 40;
+}
+
+static inline uint32_t vshmi_record_size(uint64_t header)
+{
+	return (uint32_t)header;
+}
+
+/* Kind and sequence together, to be compared in one go. */
+static inline uint32_t vshmi_record_tag(uint64_t header)
+{
+	return (uint32_t)(header >> 32);
+}
+
+static inline uint32_t vshmi_record_make_tag(uint32_t kind, uint64_t sequence)
+{
+	return kind | (uint32_t)(sequence << 8);
+}
+
+#endif
