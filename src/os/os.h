@@ -17,6 +17,9 @@
 int vshmi_why(char *why, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int vshmi_why_va(char *why, int error, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
 
+/* An errno value of the system as a negative one of the closed list in vshm/error.h. */
+int vshmi_error_of(int system_errno);
+
 /* ---- memory.c: the only allocator ---- */
 
 void *vshmi_alloc(size_t size); /* zeroed; NULL when there is none */
@@ -95,7 +98,10 @@ void vshmi_program_name(char *out, size_t size);
 
 /* ---- thread.c: mutex and the keeper's thread ---- */
 
-/* Runs `body` in a thread with all signals blocked. */
+/*
+ * Runs `body` in a thread with all signals blocked but those that a fault of its own raises: a blocked
+ * SIGBUS would kill the process, guard or not. `name`: up to 15 bytes. 0 or -ENOMEM.
+ */
 struct vshmi_thread;
 int vshmi_thread_start(struct vshmi_thread **thread, const char *name, void (*body)(void *arg), void *arg);
 void vshmi_thread_join(struct vshmi_thread *thread); /* frees it */
@@ -111,7 +117,8 @@ uint32_t vshmi_thread_id(void);
 /*
  * Makes the kernel mark `word` (in shared memory) when the calling thread dies while the word holds its thread id:
  * WAITERS | OWNER_DIED, and wake one. Replaces the thread's robust list, so only for threads that use no robust
- * mutex. `mark` stays alive until vshmi_mark_clear().
+ * mutex. `mark` stays alive until vshmi_mark_clear(), which the same thread calls before it ends (the end of a
+ * thread is its death, too). 0 or -EOPNOTSUPP.
  */
 struct vshmi_mark {
 	struct vshmi_mark *next; /* struct robust_list */

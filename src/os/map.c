@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Shared mappings. Nothing is touched or populated: attaching to a large region costs address space only.
+ */
+#define _GNU_SOURCE 1
+#include "base/base.h"
+#include "os/os.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Room for `size` bytes at a multiple of `align`, which nobody can touch; what surrounds it is given back. */
+static unsigned char *reserve(uint64_t size, uint64_t align)
+{
+	unsigned char *start, *aligned;
+	uint64_t head, tail;
+
+	start = mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (start == MAP_FAILED)
+		return NULL;
+	head = vshmi_align_up((uintptr_t)start, align) - (uintptr_t)start;
+	tail = align - head;
+	aligned = start + head;
+	if (head)
+		munmap(start, head);
+	if (tail)
+		munmap(aligned + size, tail);
+	return aligned;
+}
+
+void *vshmi_map(int fd, uint64_t size, bool writable, uint64_t align, int *error)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	void *address;
+
+	if (align < page)
+		align = page;
+	*error = -EINVAL;
+	if (!size || size > INT64_MAX / 2 || align > INT64_MAX / 2 || !vshmi_is_power_of_two(align))
+		return NULL;
+	size = vshmi_align_up(size, page);
+	address = reserve(size, align);
+	if (!address) {
+		*error = -ENOMEM;
+		return NULL;
+	}
+	if (mmap(address, size, protection, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
+	    madvise(address, size, MADV_DONTFORK)) {
+		*error = vshmi_error_of(errno);
+		munmap(address, size);
+		return NULL;
+	}
+	*error = 0;
+	return address;
+}
+
+int vshmi_map_protect(void *address, uint64_t size, bool writable)
+{
+	if (!mprotect(address, size, writable ? PROT_READ | PROT_WRITE : PROT_READ))
+		return 0;
+	return errno == EACCES ? -EACCES : -EIO;
+}
+
+void vshmi_unmap(void *address, uint64_t size)
+{
+	if (address)
+		munmap(address, vshmi_align_up(size, (uint64_t)sysconf(_SC_PAGESIZE)));
+}
