@@ -19,7 +19,7 @@ struct vshmi_word64 {
 	uint64_t shared_;
 };
 
-_Static_assert(__atomic_always_lock_free(sizeof(uint64_t), 0), "shared words must be lock-free");
+_Static_assert(__GCC_ATOMIC_LLONG_LOCK_FREE == 2, "shared words must be lock-free");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the layout is little-endian");
 _Static_assert(sizeof(void *) == 8, "sections can be larger than a 32-bit address space");
 

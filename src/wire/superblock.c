@@ -104,22 +104,21 @@ static int check_sections(const struct vshm_superblock *s, struct vshm_fault *fa
 int vshmi_superblock_read(const struct vshmi_shared_superblock *shared, uint64_t mapped, struct vshm_superblock *out,
 			  struct vshm_fault *fault)
 {
-	union {
-		uint64_t word[VSHM_SUPERBLOCK_SIZE / 8];
-		struct vshm_superblock superblock;
-	} copy;
+	uint64_t word[VSHM_SUPERBLOCK_SIZE / 8];
+	struct vshm_superblock copy;
 	int rc;
 
 	/* pairs with the release store of the magic in vshmi_superblock_write() */
-	copy.word[WORD(magic)] = vshmi_load_acquire64(&shared->word[WORD(magic)]);
-	vshmi_load_block(copy.word + 1, shared->word + 1, VSHM_SUPERBLOCK_SIZE / 8 - 1);
-	rc = check_frame(&copy.superblock, fault);
+	word[WORD(magic)] = vshmi_load_acquire64(&shared->word[WORD(magic)]);
+	vshmi_load_block(word + 1, shared->word + 1, VSHM_SUPERBLOCK_SIZE / 8 - 1);
+	memcpy(&copy, word, sizeof(copy));
+	rc = check_frame(&copy, fault);
 	if (!rc)
-		rc = check_shape(&copy.superblock, mapped, fault);
+		rc = check_shape(&copy, mapped, fault);
 	if (!rc)
-		rc = check_sections(&copy.superblock, fault);
+		rc = check_sections(&copy, fault);
 	if (!rc)
-		*out = copy.superblock;
+		*out = copy;
 	return rc;
 }
 

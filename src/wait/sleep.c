@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The sleep protocol, once. The order of its steps is the proof that no wake-up is lost:
+ *
+ *   sleeper: note the bell's value; store `armed`; barrier; look; sleep while the bell has that value
+ *   ringer:  publish; (light or full) fence; load `armed`; change the bell; wake
+ *
+ * Of "store armed, then look" and "publish, then load armed" at least one side sees the other's store, because a
+ * barrier stands between store and load on both: the ringer's own full fence, or, when all ringers registered for
+ * it, the sleeper's membarrier acting on the ringer's CPU. A ring between the note and the sleep changes the bell, so
+ * the sleep ends at once. tests/model explores this file.
+ */
+#include "os/os.h"
+#include "wait/wait.h"
+
+static void barrier(bool light)
+{
+	if (!light || !vshmi_membarrier())
+		vshmi_fence_full();
+}
+
+int vshmi_sleep_once(const struct vshmi_sleeper *sleeper, int64_t timeout_ns, bool *slept)
+{
+	const uint32_t *address[VSHMI_WAIT_WORDS];
+	uint32_t noted[VSHMI_WAIT_WORDS];
+	int rc;
+
+	for (unsigned i = 0; i < sleeper->count; i++) {
+		address[i] = vshmi_futex_address(sleeper->words[i]);
+		noted[i] = vshmi_load_acquire32(sleeper->words[i]);
+	}
+	sleeper->arm(sleeper->end);
+	barrier(sleeper->light);
+	rc = sleeper->look(sleeper->end);
+	*slept = rc == -EAGAIN;
+	if (*slept && vshmi_futex_wait(address, noted, sleeper->count, timeout_ns) == -EFAULT)
+		rc = -EFAULT;
+	sleeper->disarm(sleeper->end);
+	return rc;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * wait: arm, look again, sleep; and how long to look around before. Knows nothing of regions and rings: an end says how
+ * it arms, disarms and looks, and which words tell it that something happened. A doorbell is a hint: any wake-up means
+ * "look at everything", and every sleep ends by itself.
+ */
+#ifndef WAIT_WAIT_H
+#define WAIT_WAIT_H
+
+#include "shared/shared.h"
+
+/* A futex wait takes at most 128 words: 64 bells, an alive word, a private word, and some to spare. */
+#define VSHMI_WAIT_WORDS 72
+
+/*
+ * One who wants to sleep. `words` may be in other peers' memory; a change of any of them, or a wake, ends the sleep.
+ */
+struct vshmi_sleeper {
+	int (*look)(void *end);	   /* -EAGAIN: nothing yet; anything else ends the wait */
+	void (*arm)(void *end);	   /* tells the other side what is waited for */
+	void (*disarm)(void *end);
+	void *end;
+	bool light; /* the other side relies on this side's membarrier instead of fencing */
+	bool deaf;  /* somebody waited for cannot ring: sleep only for short */
+	unsigned count;
+	const struct vshmi_word32 *words[VSHMI_WAIT_WORDS];
+};
+
+/* ---- sleep.c ---- */
+
+/*
+ * Arms, looks again, and sleeps for at most `timeout_ns`: what look() said; -EAGAIN after a sleep. `*slept` tells whether
+ * it came to a sleep. -EFAULT: a word cannot be read.
+ */
+int vshmi_sleep_once(const struct vshmi_sleeper *sleeper, int64_t timeout_ns, bool *slept);
+
+/* ---- spin.c ---- */
+
+/* How long waits of one end have been lasting, and so how long looking around pays. */
+struct vshmi_spin {
+	int64_t budget_ns; /* never longer than this; 0: never */
+	int64_t recent_ns; /* moving average of the last waits, at most 4 * budget */
+};
+
+void vshmi_spin_init(struct vshmi_spin *spin, uint32_t spin_us);
+
+/*
+ * Looks until something is there, but not longer than pays and not beyond `deadline_ns` on vshmi_clock_ns() (INT64_MAX:
+ * none). What look() said; -EAGAIN when time was up.
+ */
+int vshmi_spin(struct vshmi_spin *spin, int (*look)(void *end), void *end, int64_t deadline_ns);
+
+/* A wait that began at `since_ns` is over: learn from it. */
+void vshmi_spin_learn(struct vshmi_spin *spin, int64_t waited_ns);
+
+#endif
