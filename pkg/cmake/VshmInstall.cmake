@@ -1,11 +1,52 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# cmake --install: libraries, headers, pkg-config file, CMake package, vshmctl, man pages.
+# cmake --install: libraries, headers, pkg-config file, CMake package, vshmctl, man pages, licence.
 
 include(CMakePackageConfigHelpers)
 
 install(TARGETS vshm vshm_static EXPORT libvshm)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/vshm ${CMAKE_BINARY_DIR}/include/vshm
 	DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(TARGET vshmctl)
+	# Found beside the library wherever the prefix is moved to.
+	file(RELATIVE_PATH to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
+	if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+		set_target_properties(vshmctl PROPERTIES INSTALL_RPATH "$ORIGIN/${to_lib}")
+	endif()
 	install(TARGETS vshmctl)
+endif()
+
+# pkg-config: paths relative to the file, so that an installed tree can be moved
+set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+file(RELATIVE_PATH VSHM_PC_PREFIX /prefix/${pkgconfig_dir} /prefix)
+string(REGEX REPLACE "/$" "" VSHM_PC_PREFIX ${VSHM_PC_PREFIX})
+configure_file(${CMAKE_SOURCE_DIR}/pkg/libvshm.pc.in ${CMAKE_BINARY_DIR}/libvshm.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/libvshm.pc DESTINATION ${pkgconfig_dir})
+
+# find_package(libvshm): the targets libvshm::vshm and libvshm::vshm_static
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/libvshm)
+configure_package_config_file(${CMAKE_SOURCE_DIR}/pkg/cmake/libvshmConfig.cmake.in
+	${CMAKE_BINARY_DIR}/libvshmConfig.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/libvshmConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/libvshmConfig.cmake ${CMAKE_BINARY_DIR}/libvshmConfigVersion.cmake
+	DESTINATION ${package_dir})
+install(EXPORT libvshm FILE libvshmTargets.cmake NAMESPACE libvshm:: DESTINATION ${package_dir})
+
+find_program(SCDOC scdoc)
+if(SCDOC)
+	set(pages)
+	foreach(page vshmctl.1 vshm.7 vshm_layout.5)
+		set(source ${CMAKE_SOURCE_DIR}/pkg/man/${page}.scd)
+		if(NOT EXISTS ${source})
+			continue()
+		endif()
+		set(output ${CMAKE_BINARY_DIR}/man/${page})
+		add_custom_command(OUTPUT ${output} DEPENDS ${source} VERBATIM
+			COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/man
+			COMMAND sh -c "\"$1\" < \"$2\" > \"$3\" || { rm -f \"$3\"; exit 1; }" sh ${SCDOC} ${source} ${output})
+		list(APPEND pages ${output})
+		string(REGEX MATCH "[0-9]$" section ${page})
+		install(FILES ${output} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+	endforeach()
+	add_custom_target(man ALL DEPENDS ${pages})
 endif()

@@ -1,0 +1,85 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Installs into a temporary prefix and uses the result as an outside C and C++ program does: through pkg-config,
+# and through find_package; also after the tree was moved.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+build=${VSHM_BINARY_DIR:?set by ctest}
+unset LD_LIBRARY_PATH PKG_CONFIG_PATH CFLAGS CXXFLAGS LDFLAGS DESTDIR
+
+for tool in g++ pkg-config cmake ninja; do
+	if ! command -v $tool >/dev/null; then
+		echo "install: $tool is missing"
+		exit 77
+	fi
+done
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=0
+fail() {
+	echo "install: FAILED: $*"
+	echo "checks: $passed passed, 1 failed"
+	exit 1
+}
+ok() {
+	echo "install: $*"
+	passed=$((passed + 1))
+}
+
+cmake --install "$build" --prefix "$scratch/first" >"$scratch/log" || fail "cmake --install: $(cat "$scratch/log")"
+mv "$scratch/first" "$scratch/prefix"
+prefix=$scratch/prefix
+libdir=$(dirname "$(find "$prefix" -name 'libvshm.so')")
+ok "installed, moved"
+
+for file in bin/vshmctl include/vshm/vshm.h include/vshm/version.h share/man/man1/vshmctl.1 share/man/man5/vshm_layout.5 \
+	share/man/man7/vshm.7 share/doc/libvshm/LICENSE; do
+	if [[ $file == share/man/* ]] && ! command -v scdoc >/dev/null; then
+		continue
+	fi
+	[ -s "$prefix/$file" ] || fail "$file was not installed"
+done
+[ -z "$(find "$prefix" -name '*.in')" ] || fail "a template was installed"
+ok "files are in place"
+
+[ "$(readlink "$libdir/libvshm.so")" = libvshm.so.0 ] || fail "libvshm.so does not lead to libvshm.so.0"
+readelf -d "$libdir/libvshm.so" | grep -q 'SONAME.*\[libvshm.so.0\]' || fail "the soname is not libvshm.so.0"
+# The library itself needs nothing but libc.
+needed=$(readelf -d "$libdir/libvshm.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -v '^ld-linux' | sort | tr '\n' ' ')
+[ "$needed" = "libc.so.6 " ] || fail "libvshm.so needs $needed"
+readelf -d "$libdir/libvshm.so" | grep -q 'BIND_NOW' || fail "libvshm.so is not linked with -z now"
+exported=$(nm -D --defined-only "$libdir/libvshm.so" | awk '$2 != "A" {print $3}' | sed 's/@.*//' | sort)
+wanted=$(sed -n 's/^\t\(vshm_[a-z_]*\);/\1/p' "$VSHM_SOURCE_DIR/pkg/libvshm.map" | sort)
+[ "$exported" = "$wanted" ] || fail "exported symbols differ from the map: $(diff <(echo "$exported") <(echo "$wanted"))"
+ok "soname, dependencies and symbols are right"
+
+"$prefix/bin/vshmctl" --help >/dev/null || fail "the installed vshmctl does not start"
+ok "vshmctl starts from the prefix"
+
+export PKG_CONFIG_PATH=$libdir/pkgconfig
+read -ra flags <<<"$(pkg-config --cflags --libs libvshm)"
+read -ra static <<<"$(pkg-config --cflags --libs --static libvshm)"
+strict=(-Wall -Wextra -Wpedantic -Wconversion -Werror)
+gcc -std=c11 "${strict[@]}" -o "$scratch/c" "$here/outside/program.c" "${flags[@]}" || fail "C, pkg-config"
+g++ -std=c++17 "${strict[@]}" -o "$scratch/cxx" "$here/outside/program.cpp" "${flags[@]}" || fail "C++, pkg-config"
+gcc -std=c11 "${strict[@]}" -static -o "$scratch/static" "$here/outside/program.c" "${static[@]}" || fail "C, static"
+for program in c cxx static; do
+	LD_LIBRARY_PATH=$libdir "$scratch/$program" || fail "$program, built with pkg-config"
+	ok "$program built with pkg-config runs"
+done
+
+cmake -G Ninja -S "$here/outside" -B "$scratch/outside" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER=gcc \
+	-DCMAKE_CXX_COMPILER=g++ >"$scratch/log" 2>&1 || fail "find_package: $(cat "$scratch/log")"
+cmake --build "$scratch/outside" >"$scratch/log" 2>&1 || fail "build: $(cat "$scratch/log")"
+for program in c-shared c-static cxx-shared; do
+	"$scratch/outside/$program" || fail "$program, built with find_package"
+	ok "$program built with find_package runs"
+done
+sed 's/libvshm 0.1 REQUIRED/libvshm 0.2 REQUIRED/' "$here/outside/CMakeLists.txt" >"$scratch/CMakeLists.txt"
+if cmake -G Ninja -S "$scratch" -B "$scratch/newer" -DCMAKE_PREFIX_PATH="$prefix" >"$scratch/log" 2>&1; then
+	fail "find_package accepted a version that is not there"
+fi
+grep -q 'version: 0.1.0' "$scratch/log" || fail "another version was asked for: $(cat "$scratch/log")"
+ok "find_package refuses version 0.2"
+echo "checks: $passed passed, 0 failed"

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rules about the source tree: layers, headers, sizes, licences, what may be used where.
+
+Each rule is a generator: rule(root) yields (path, line, message), path relative to root, line 0 for the whole file.
+"""
+import os
+import re
+
+# What each module may include besides itself: the table of src/README.md.
+LAYERS = {
+    "base": (),
+    "shared": ("base",),
+    "os": ("base",),
+    "wire": ("shared", "base"),
+    "ring": ("wire", "shared", "base"),
+    "transport": ("shared", "os", "base"),
+    "region": ("transport", "ring", "wire", "shared", "os", "base"),
+    "wait": ("region", "shared", "os", "base"),
+    "end": ("wait", "region", "ring", "wire", "shared", "os", "base"),
+}
+
+# These build without an operating system; no header beyond what a freestanding compiler or any C library has.
+FREESTANDING = ("base", "shared", "wire", "ring")
+FREESTANDING_HEADERS = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "limits.h", "string.h", "errno.h",
+                        "stdatomic.h"}
+
+PUBLIC_ONLY = ("cli", "examples", "tests/api")
+TOP_LEVEL = {"src", "include", "cli", "examples", "tests", "pkg", "CMakeLists.txt", "CMakePresets.json",
+             "README.md", "LICENSE", "build"}
+MAX_LINES = 800
+MAX_EXAMPLE_LINES = 150
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+CODE = (".c", ".h", ".cpp", ".h.in", ".py", ".sh", ".cmake", "CMakeLists.txt", ".map", ".pc.in")
+
+
+def files(root, *below, ends=(".c", ".h")):
+    """Paths of files under the given directories, relative to root."""
+    for start in below:
+        for directory, names, found in os.walk(os.path.join(root, start)):
+            names[:] = sorted(name for name in names if name not in (".git", "build", "__pycache__"))
+            for name in sorted(found):
+                if name.endswith(ends):
+                    yield os.path.relpath(os.path.join(directory, name), root)
+
+
+def read(root, path):
+    with open(os.path.join(root, path), encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def without_comments(text):
+    """Blanks out comments and string contents, keeping the lines where they are."""
+    def blank(match):
+        found = match.group(0)
+        if found[0] == "/":
+            return re.sub(r"[^\n]", " ", found)
+        return found[0] + found[0]
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text, flags=re.S)
+
+
+def includes(root, path):
+    for number, line in enumerate(read(root, path).splitlines(), 1):
+        match = INCLUDE.match(line)
+        if match:
+            yield number, match.group(1), match.group(2)
+
+
+def rule_layers(root):
+    """A module includes the public headers, itself, and the one header of modules below it."""
+    for path in files(root, "src"):
+        parts = path.split(os.sep)
+        module = parts[1]
+        if module not in LAYERS or len(parts) != 3:
+            yield path, 0, f"no such module in the layer table: {os.path.dirname(path)}"
+            continue
+        for number, kind, header in includes(root, path):
+            if header.startswith("vshm/"):
+                continue
+            if kind == "<":
+                if module in FREESTANDING and header not in FREESTANDING_HEADERS:
+                    yield path, number, f"{module} builds freestanding and may not include <{header}>"
+                continue
+            target, _, rest = header.partition("/")
+            if target not in LAYERS or not rest:
+                yield path, number, f'"{header}" is not written as "module/header.h"'
+            elif target != module and target not in LAYERS[module]:
+                yield path, number, f"{module} may not include {target}: it is not below it"
+            elif target != module and rest != target + ".h":
+                yield path, number, f'"{header}" is private to {target}: include "{target}/{target}.h"'
+
+
+def rule_public_only(root):
+    """The command line, the examples and the API tests see what every other program sees."""
+    for path in files(root, *PUBLIC_ONLY):
+        for number, kind, header in includes(root, path):
+            beside = (os.path.dirname(path), "tests/support") if path.startswith("tests/") else (os.path.dirname(path),)
+            if kind == '"' and not any(os.path.exists(os.path.join(root, place, header)) for place in beside):
+                yield path, number, f'"{header}" is not public: only <vshm/...> may be used here'
+    for path in files(root, "include", ends=(".h", ".h.in")):
+        for number, kind, header in includes(root, path):
+            if not header.startswith("vshm/") and header not in ("stddef.h", "stdint.h"):
+                yield path, number, f"a public header may not include <{header}>"
+
+
+def rule_size(root):
+    for path in files(root, ".", ends=CODE + (".scd", ".md")):
+        lines = read(root, path).count("\n")
+        limit = MAX_EXAMPLE_LINES if path.startswith("examples/") else MAX_LINES
+        if lines >= limit:
+            yield path, lines, f"{lines} lines: must be less than {limit}"
+
+
+def rule_spdx(root):
+    for path in files(root, ".", ends=CODE):
+        head = read(root, path).splitlines()[:2]
+        if not any("SPDX-License-Identifier: BSD-3-Clause" in line for line in head):
+            yield path, 1, "no SPDX-License-Identifier: BSD-3-Clause in the first two lines"
+
+
+def rule_top_level(root):
+    for name in sorted(os.listdir(root)):
+        if name not in TOP_LEVEL and not name.startswith("."):
+            yield name, 0, "does not belong at the top level"
+
+
+def calls(root, names, *below):
+    pattern = re.compile(r"(?<![\w.>])(" + "|".join(names) + r")\s*\(")
+    for path in files(root, *below):
+        for number, line in enumerate(without_comments(read(root, path)).splitlines(), 1):
+            for match in pattern.finditer(line):
+                yield path, number, match.group(1)
+
+
+def rule_allocator(root):
+    """One module allocates, so that running out of memory can be tested in one place."""
+    for path, number, name in calls(root, ("malloc", "calloc", "realloc", "free", "strdup", "asprintf"), "src"):
+        if not path.startswith("src/os/"):
+            yield path, number, f"{name}() outside src/os"
+
+
+def rule_no_abort(root):
+    """What a peer wrote must never end the program."""
+    for path, number, name in calls(root, ("abort", "exit", "_exit", "assert", "__builtin_trap"), "src"):
+        yield path, number, f"{name}() in the library"
+
+
+def rule_shared_words(root):
+    """Words that another peer can write are touched through src/shared only: no second door."""
+    inside = re.compile(r"(?:\.|->)shared_\b")
+    atomic = re.compile(r"\bvolatile\b|\b__atomic_\w+|\b__sync_\w+|\b_Atomic\b|\batomic_\w+")
+    for path in files(root, "src"):
+        module = path.split("/")[1]
+        if module == "shared":
+            continue
+        for number, line in enumerate(without_comments(read(root, path)).splitlines(), 1):
+            match = inside.search(line)
+            # src/os has words of its own (its mutex); it never sees a region.
+            if not match and module != "os" and not re.search(r"asm(__)?\s+volatile", line):
+                match = atomic.search(line)
+            if match:
+                yield path, number, f"{match.group(0)}: shared words are read and written through src/shared only"
+
+
+RULES = (rule_layers, rule_public_only, rule_size, rule_spdx, rule_top_level, rule_allocator, rule_no_abort,
+         rule_shared_words)
