@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vshm-bench: libvshm beside other ways to move messages between two processes. Works through the rounds;
+ * within one, all candidates at one size run back to back.
+ */
+#include "bench.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+static struct bench_result *add(struct bench_report *report, const struct bench_candidate *candidate, size_t size)
+{
+	struct bench_result *result = &report->results[report->count++];
+
+	result->candidate = candidate;
+	result->size = size;
+	return result;
+}
+
+/* All candidates of one work at one size, with what their ratios are to. */
+static void plan_size(struct bench_report *report, enum bench_work work, size_t size)
+{
+	unsigned from = report->count;
+	const struct bench_result *base = NULL;
+
+	for (const struct bench_candidate *const *c = bench_candidates; *c; c++)
+		if ((*c)->work == work && bench_wanted(report->options, *c, size)) {
+			struct bench_result *result = add(report, *c, size);
+
+			if (!strcmp((*c)->name, bench_base_names[work]))
+				base = result;
+		}
+	for (unsigned i = from; i < report->count; i++)
+		report->results[i].base = base;
+}
+
+static int plan(struct bench_report *report)
+{
+	size_t candidates = 0;
+
+	while (bench_candidates[candidates])
+		candidates++;
+	report->results = calloc(candidates * BENCH_MAX_SIZES, sizeof(*report->results));
+	if (!report->results)
+		return 1;
+	for (unsigned work = 0; work < BENCH_WORKS; work++) {
+		unsigned count;
+		const size_t *sizes = bench_work_sizes((enum bench_work)work, &count);
+
+		for (unsigned i = 0; i < count; i++)
+			plan_size(report, (enum bench_work)work, sizes[i]);
+	}
+	return 0;
+}
+
+static void progress(const struct bench_report *report, unsigned i)
+{
+	const struct bench_result *result = &report->results[i];
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r\033[Kround %u of %u, %u of %u: %s, %s, %zu B", report->rounds + 1,
+		report->options->rounds, i + 1, report->count, bench_work_names[result->candidate->work],
+		result->candidate->label, result->size);
+	if (i + 1 == report->count)
+		fputs("\r\033[K", stderr);
+}
+
+static int run_round(struct bench_report *report)
+{
+	struct bench_noise *noise = &report->noise[report->rounds];
+	unsigned failures = 0;
+
+	bench_noise_look(report->options, noise, false);
+	for (unsigned i = 0; i < report->count && !interrupted; i++) {
+		struct bench_result *result = &report->results[i];
+		struct bench_sample *sample = &result->round[report->rounds];
+
+		progress(report, i);
+		failures += bench_run(report->options, result->candidate, result->size, sample) != 0;
+		noise->preempted += sample->preempted;
+	}
+	bench_noise_look(report->options, noise, true);
+	report->rounds++;
+	return failures != 0;
+}
+
+static int run(struct bench_report *report)
+{
+	int failed = 0;
+
+	for (unsigned i = 0; i < report->options->rounds && !interrupted; i++)
+		failed |= run_round(report);
+	if (interrupted)
+		return 1;
+	bench_summarize(report);
+	bench_noise_judge(report);
+	if (!report->options->json || strcmp(report->options->json, "-"))
+		bench_table(report, stdout);
+	if (report->options->json)
+		failed |= bench_json(report, report->options->json);
+	return failed;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench_options options;
+	struct bench_report report;
+	struct sigaction action = {.sa_handler = interrupt};
+	int rc = bench_parse(argc, argv, &options);
+
+	if (rc)
+		return rc;
+	if (options.list) {
+		bench_list(stdout);
+		return 0;
+	}
+	memset(&report, 0, sizeof(report));
+	report.options = &options;
+	if (plan(&report))
+		return 1;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	rc = run(&report);
+	if (!rc && report.noisy && options.strict)
+		rc = BENCH_SKIP;
+	free(report.results);
+	return rc;
+}
