@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Time. Waits and leases use the monotonic clock only; the other one is for people. */
-#define _GNU_SOURCE 1
 #include "os/os.h"
 
 #include <errno.h>

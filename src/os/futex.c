@@ -4,7 +4,6 @@
  * Futexes here are never FUTEX_PRIVATE: the sleeper and the one who wakes it are different processes, and the
  * sleeper's mapping may be read-only. membarrier: see membarrier(2).
  */
-#define _GNU_SOURCE 1
 #include "base/base.h"
 #include "os/os.h"
 

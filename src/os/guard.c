@@ -5,7 +5,6 @@
  * SIGBUS before. It runs at any instruction of any thread, in several threads at once: no locks, only
  * async-signal-safe calls, a table of fixed size whose slots are read under a version.
  */
-#define _GNU_SOURCE 1
 #include "base/base.h"
 #include "os/os.h"
 

@@ -3,7 +3,6 @@
  * Who and where this process is, and whether another one is surely gone. What other processes say of
  * themselves is checked against the kernel, never believed.
  */
-#define _GNU_SOURCE 1
 #include "base/base.h"
 #include "os/os.h"
 

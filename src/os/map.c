@@ -2,7 +2,6 @@
 /*
  * Shared mappings. Nothing is touched or populated: attaching to a large region costs address space only.
  */
-#define _GNU_SOURCE 1
 #include "base/base.h"
 #include "os/os.h"
 

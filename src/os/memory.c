@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The only place that allocates private memory. */
-#define _GNU_SOURCE 1
 #include "os/os.h"
 
 #include <stdlib.h>

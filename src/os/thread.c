@@ -4,7 +4,6 @@
  * list of our own (linux Documentation/locking/robust-futex-ABI.rst) with one entry that points into shared
  * memory, so that the kernel itself tells the other peers that this process died.
  */
-#define _GNU_SOURCE 1
 #include "base/base.h"
 #include "os/os.h"
 

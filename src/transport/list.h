@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The transports there are, and what vshm: names lead to. Not for other modules. */
+#ifndef TRANSPORT_LIST_H
+#define TRANSPORT_LIST_H
+
+#include "transport/transport.h"
+
+extern const struct vshmi_transport_ops vshmi_file_ops;
+extern const struct vshmi_transport_ops vshmi_inproc_ops;
+
+/* Room for a URI in a file of the run directory, with its newline. */
+#define VSHMI_REGISTERED_SIZE 1280
+
+/* What the run directory says about `name`: a URI. 0, -EINVAL, -ENOENT, -EACCES, -EIO. */
+int vshmi_name_lookup(const char *name, char uri[VSHMI_REGISTERED_SIZE], char *why);
+
+#endif
