@@ -9,12 +9,14 @@ import subprocess
 import sys
 
 # Ending the program, or jumping out of the library: what a peer wrote must never lead there.
-NEVER = {"abort", "exit", "_exit", "_Exit", "quick_exit", "__assert_fail", "__assert_perror_fail", "raise", "longjmp"}
+NEVER = {"abort", "exit", "_exit", "_Exit", "quick_exit", "__assert_fail", "__assert_perror_fail",
+         "longjmp"}
 ALLOCATOR = {"malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_memalign", "strdup", "asprintf"}
 # Not in a library that others link: they print, or have one buffer for all threads.
 UNWANTED = {"printf", "puts", "perror", "strtok", "gmtime", "localtime", "strerror", "getenv_s", "system", "popen"}
-# What a freestanding compiler may call by itself.
-FREESTANDING = {"memcpy", "memmove", "memset", "memcmp", "strlen", "strcmp", "strnlen", "memchr", "strchr", "strncmp"}
+# <string.h> is all of the C library that these modules may use.
+FREESTANDING = {"memcpy", "memmove", "memset", "memcmp", "memchr", "strlen", "strcmp", "strncmp", "strchr", "strcspn",
+                "strnlen"}
 FREESTANDING_MODULES = ("base", "shared", "wire", "ring")
 
 
