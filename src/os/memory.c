@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The only place that allocates private memory. */
+/* The only place that allocates private memory, and how much there is. */
 #include "os/os.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -33,4 +34,23 @@ void vshmi_free_private_pages(void *memory, size_t size)
 {
 	if (memory)
 		munmap(memory, size);
+}
+
+/* proc(5): "MemAvailable:   123 kB", counted with what the kernel would drop for it. */
+uint64_t vshmi_memory_available(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	unsigned long long kib, available = 0, swap = 0;
+	char line[128];
+
+	if (!file)
+		return UINT64_MAX;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "MemAvailable: %llu", &kib) == 1)
+			available = kib;
+		else if (sscanf(line, "SwapFree: %llu", &kib) == 1)
+			swap = kib;
+	}
+	fclose(file);
+	return available ? (available + swap) << 10 : UINT64_MAX;
 }

@@ -25,6 +25,9 @@ int vshmi_error_of(int system_errno);
 void *vshmi_alloc(size_t size); /* zeroed; NULL when there is none */
 void vshmi_free(void *memory);
 
+/* Bytes of memory that this machine could still hand out, swap included; UINT64_MAX: not known. */
+uint64_t vshmi_memory_available(void);
+
 /* Whole pages that read as zero in a forked child (MADV_WIPEONFORK): handles live there. NULL when there is none. */
 void *vshmi_alloc_private_pages(size_t size);
 void vshmi_free_private_pages(void *memory, size_t size);

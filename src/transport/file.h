@@ -62,6 +62,9 @@ int vshmi_file_check_kind(const struct stat *st, const char *shown, char *why);
  */
 int vshmi_file_open(int dir, const char *name, bool must_write, bool *writable, const char *shown, char *why);
 
+/* -ENOSPC when the file system of `fd` has no room for `size` bytes: asked before any is taken. */
+int vshmi_file_check_room(int fd, uint64_t size, const char *shown, char *why);
+
 /* Allocates all of a file: a full file system is noticed now, not as SIGBUS later. On failure nothing stays. */
 int vshmi_file_allocate(int fd, uint64_t size, const char *shown, char *why);
 

@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* fallocate() starts again from nothing when a signal interrupts it: small steps get somewhere, whatever beats. */
@@ -240,18 +239,53 @@ static void size_text(char out[32], uint64_t size)
 		snprintf(out, 32, "%llu MiB", (unsigned long long)(size >> 20));
 }
 
-static int no_space(int fd, uint64_t size, const char *shown, char *why)
+static int no_space(uint64_t size, uint64_t room, const char *shown, char *why)
 {
-	char needed[32], free_now[32] = "less";
-	struct statvfs fs;
+	char needed[32], left[32];
 
-	/* What was allocated already comes back first; then ask. */
-	(void)!ftruncate(fd, 0);
-	if (!fstatvfs(fd, &fs))
-		size_text(free_now, (uint64_t)fs.f_bavail * fs.f_frsize);
 	size_text(needed, size);
-	return vshmi_why(why, -ENOSPC, "%s: needs %s, but the file system has %s free: make room, or a smaller region",
-			 shown, needed, free_now);
+	size_text(left, room);
+	if (room >= size) /* the file system does not know its own limits: hugetlbfs, network file systems */
+		return vshmi_why(why, -ENOSPC,
+				 "%s: needs %s, and there is less left: make room (hugetlbfs: raise vm.nr_hugepages)", shown,
+				 needed);
+	return vshmi_why(why, -ENOSPC, "%s: needs %s, and only %s are left: make room, or a smaller region", shown, needed,
+			 left);
+}
+
+/* What can be allocated in the file system of `fd`, as far as one can know. */
+static uint64_t room_in(int fd)
+{
+	uint64_t room = UINT64_MAX, memory;
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs))
+		return room;
+	/* No blocks at all: a file system without a limit of its own. */
+	if (fs.f_blocks)
+		room = (uint64_t)fs.f_bfree * (uint64_t)fs.f_bsize;
+	if ((unsigned long)fs.f_type != TMPFS_MAGIC)
+		return room;
+	/* tmpfs promises more than there is, and then programs are killed. */
+	memory = vshmi_memory_available();
+	return memory < room ? memory : room;
+}
+
+int vshmi_file_check_room(int fd, uint64_t size, const char *shown, char *why)
+{
+	uint64_t room = room_in(fd);
+
+	return size > room ? no_space(size, room, shown, why) : 0;
+}
+
+/* What was allocated already comes back first; then ask how much there is. */
+static int allocation_failed(int fd, uint64_t size, int error, const char *shown, char *why)
+{
+	errno = error;
+	if (vshmi_error_of(error) != -ENOSPC)
+		return vshmi_file_failed(why, shown, "allocate it");
+	(void)!ftruncate(fd, 0);
+	return no_space(size, room_in(fd), shown, why);
 }
 
 /* Beyond this limit the kernel does not just say no, it sends a signal that ends the program. */
@@ -272,6 +306,8 @@ int vshmi_file_allocate(int fd, uint64_t size, const char *shown, char *why)
 	int error = check_limit(size, shown, why);
 	uint64_t step;
 
+	if (!error)
+		error = vshmi_file_check_room(fd, size, shown, why);
 	if (error)
 		return error;
 	for (uint64_t done = 0; done < size; done += step) {
@@ -279,11 +315,8 @@ int vshmi_file_allocate(int fd, uint64_t size, const char *shown, char *why)
 		do
 			error = posix_fallocate(fd, (off_t)done, (off_t)step);
 		while (error == EINTR);
-		if (vshmi_error_of(error) == -ENOSPC)
-			return no_space(fd, size, shown, why);
-		errno = error;
 		if (error)
-			return vshmi_file_failed(why, shown, "allocate it");
+			return allocation_failed(fd, size, error, shown, why);
 	}
 	return 0;
 }

@@ -59,7 +59,7 @@ int vshmi_transport_find(const char *text, struct vshmi_uri *uri, const struct v
 		return error;
 	transport = find_scheme(found.scheme);
 	if (!transport)
-		return vshmi_why(why, -EOPNOTSUPP, "%s: is no transport that this libvshm has: it has file:, inproc: and vshm:",
+		return vshmi_why(why, -EINVAL, "%s: is no transport that this libvshm has: it has file:, inproc: and vshm:",
 				 found.scheme);
 	*uri = found;
 	*ops = transport;

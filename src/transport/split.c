@@ -153,10 +153,15 @@ static int make_segment(struct vshmi_transport *t, uint32_t peer, const struct v
 int vshmi_split_create(struct vshmi_transport *t, const struct vshmi_shape *shape, char *why)
 {
 	struct vshmi_files *files = t->state;
+	uint64_t total;
 	int error;
 
 	files->split = true;
-	error = make_directory(files, why);
+	if (__builtin_mul_overflow(shape->segment_size, (uint64_t)shape->segments, &total))
+		total = UINT64_MAX;
+	error = vshmi_file_check_room(files->place.dir, total, files->place.shown, why);
+	if (!error)
+		error = make_directory(files, why);
 	for (uint32_t peer = 0; !error && peer < shape->segments; peer++)
 		error = make_segment(t, peer, shape, why);
 	return error;

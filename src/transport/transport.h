@@ -57,12 +57,12 @@ struct vshmi_transport {
 	void *state; /* the transport's own */
 };
 
-/* Follows vshm: names and finds the transport of a URI. 0, -EINVAL, -ENOENT, -EACCES, -EOPNOTSUPP. */
+/* Follows vshm: names and finds the transport of a URI. 0, -EINVAL, -ENOENT, -EACCES, -EIO. */
 int vshmi_transport_find(const char *text, struct vshmi_uri *uri, const struct vshmi_transport_ops **ops, char *why);
 
 /*
  * Makes [offset, offset + size) of a segment writable or read-only again; a mapping that cannot be split stays
- * writable. 0, -EACCES, -EIO.
+ * writable. 0, -EINVAL (outside of what is mapped), -EACCES, -EIO.
  */
 int vshmi_transport_protect(struct vshmi_transport *t, uint32_t segment, uint64_t offset, uint64_t size, bool writable);
 
