@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Restarts: a consumer that goes on where the last one stopped, producers that come again, following them. */
+#include <string.h>
+
+#include "world.h"
+
+START_TEST(next_consumer_goes_on)
+{
+	struct pair t;
+
+	pair_open(&t, _i, 4096);
+	for (unsigned i = 0; i < 30; i++)
+		put(t.p, t.c, 100, i);
+	for (unsigned i = 0; i < 30; i += 3) {
+		struct vshm_view v;
+
+		get(t.c, 100, i);
+		get(t.c, 100, i + 1);
+		get(t.c, 100, i + 2);
+		if (i + 3 < 30)
+			ck_ok(vshm_consumer_peek(t.c, &v, 0)); /* shown, not released: comes again */
+		ck_ok(vshm_consumer_close(t.c));
+		t.c = consumer(t.b, "ring", 0);
+		connect_ends(t.p, t.c);
+	}
+	get_nothing(t.c, -EAGAIN);
+	pair_close(&t);
+}
+END_TEST
+
+/* Records committed while no consumer was there. */
+START_TEST(nothing_is_lost_between_consumers)
+{
+	struct pair t;
+
+	pair_open(&t, _i, 4096);
+	for (unsigned round = 0; round < 10; round++) {
+		ck_ok(vshm_consumer_close(t.c));
+		for (unsigned i = 0; i < 5; i++) {
+			unsigned char record[80];
+
+			support_fill(record, sizeof(record), 10 * round + i);
+			ck_ok(vshm_producer_send(t.p, record, sizeof(record), 0));
+		}
+		t.c = consumer(t.b, "ring", 0);
+		connect_ends(t.p, t.c);
+		for (unsigned i = 0; i < 5; i++)
+			get(t.c, 80, 10 * round + i);
+	}
+	pair_close(&t);
+}
+END_TEST
+
+/* The next consumer is another peer. */
+START_TEST(consumer_moves_to_another_peer)
+{
+	struct vshm_region *third;
+	struct pair t;
+
+	world_create(&t.w, _i, 3, 65536);
+	t.a = world_open(&t.w, 0);
+	t.b = world_open(&t.w, 1);
+	third = world_open(&t.w, 2);
+	t.p = producer(t.a, "ring", 1024, 0);
+	t.c = consumer(t.b, "ring", 0);
+	connect_ends(t.p, t.c);
+	for (unsigned i = 0; i < 6; i++)
+		put(t.p, t.c, 50, i);
+	get(t.c, 50, 0);
+	get(t.c, 50, 1);
+	ck_ok(vshm_consumer_close(t.c));
+	t.c = consumer(third, "ring", 0);
+	connect_ends(t.p, t.c);
+	for (unsigned i = 2; i < 6; i++)
+		get(t.c, 50, i);
+	ck_ok(vshm_region_close(third));
+	pair_close(&t);
+}
+END_TEST
+
+START_TEST(follows_a_reopened_producer)
+{
+	struct pair t;
+
+	pair_open(&t, _i, 4096);
+	ck_ok(vshm_consumer_close(t.c));
+	t.c = consumer(t.b, "ring", VSHM_CONSUMER_FOLLOW);
+	connect_ends(t.p, t.c);
+	for (unsigned i = 0; i < 20; i++) {
+		put(t.p, t.c, 40, i);
+		ck_is(vshm_producer_close(t.p, 0), -EAGAIN); /* unread, stays readable */
+		get(t.c, 40, i);
+		get_nothing(t.c, -ENODATA); /* once */
+		get_nothing(t.c, -EAGAIN);
+		t.p = producer(t.a, "ring", 4096, 0);
+		connect_ends(t.p, t.c);
+	}
+	pair_close(&t);
+}
+END_TEST
+
+START_TEST(follows_to_another_peer)
+{
+	struct pair t;
+
+	pair_open(&t, _i, 4096);
+	ck_ok(vshm_consumer_close(t.c));
+	t.c = consumer(t.b, "ring", VSHM_CONSUMER_FOLLOW);
+	connect_ends(t.p, t.c);
+	ck_ok(vshm_producer_close(t.p, 0));
+	get_nothing(t.c, -ENODATA);
+	t.p = producer(t.b, "ring", 4096, 0);
+	connect_ends(t.p, t.c);
+	put(t.p, t.c, 40, 9);
+	get(t.c, 40, 9);
+	pair_close(&t);
+}
+END_TEST
+
+/* A consumer that does not follow never shows records of another producer. */
+START_TEST(does_not_follow_unless_asked)
+{
+	struct pair t;
+	int rc;
+
+	pair_open(&t, _i, 4096);
+	ck_ok(vshm_producer_close(t.p, 0));
+	get_nothing(t.c, -ENODATA);
+	t.p = producer(t.a, "ring", 4096, 0);
+	rc = vshm_producer_send(t.p, "x", 1, 0);
+	ck_assert_msg(rc == 0, "%d", rc);
+	for (unsigned i = 0; i < 20; i++) {
+		(void)vshm_producer_flush(t.p);
+		get_nothing(t.c, -ENODATA);
+	}
+	pair_close(&t);
+}
+END_TEST
+
+/* The peer of the producer is evicted and its slot used again: another incarnation. */
+static void restart_by_force(struct pair *t, int transport, uint32_t flags)
+{
+	pair_open(t, transport, 4096);
+	ck_ok(vshm_consumer_close(t->c));
+	t->c = consumer(t->b, "ring", flags);
+	connect_ends(t->p, t->c);
+	put(t->p, t->c, 40, 1);
+	get(t->c, 40, 1);
+	ck_ok(vshm_region_evict(t->w.uri, 0, VSHM_EVICT_FORCE, NULL));
+	wait_status(t->a, -ESTALE);
+	ck_ok(vshm_region_close(t->a));
+}
+
+static int is_broken_off(int rc)
+{
+	return rc == -EPIPE || rc == -ESTALE;
+}
+
+START_TEST(restarted_peer_is_stale)
+{
+	struct vshm_view v;
+	struct pair t;
+	int rc;
+
+	restart_by_force(&t, _i, 0);
+	rc = vshm_consumer_peek(t.c, &v, SUPPORT_LONG);
+	ck_assert_msg(is_broken_off(rc), "%d", rc);
+	t.a = world_open(&t.w, 0);
+	t.p = producer(t.a, "ring", 4096, 0);
+	ck_ok(vshm_producer_send(t.p, "x", 1, 0));
+	rc = vshm_consumer_peek(t.c, &v, 50 * SUPPORT_MS);
+	ck_assert_msg(is_broken_off(rc), "%d", rc);
+	ck_ok(vshm_region_status(t.b));
+	pair_close(&t);
+}
+END_TEST
+
+START_TEST(follows_a_restarted_peer)
+{
+	struct vshm_view v;
+	struct pair t;
+	int rc;
+
+	restart_by_force(&t, _i, VSHM_CONSUMER_FOLLOW);
+	rc = vshm_consumer_peek(t.c, &v, SUPPORT_LONG);
+	ck_assert_msg(is_broken_off(rc), "%d", rc);
+	t.a = world_open(&t.w, 0);
+	t.p = producer(t.a, "ring", 4096, 0);
+	connect_ends(t.p, t.c);
+	put(t.p, t.c, 40, 2);
+	get(t.c, 40, 2);
+	pair_close(&t);
+}
+END_TEST
+
+/* The slot comes back although a consumer never looks again, after a while. */
+START_TEST(slot_returns_without_a_reader)
+{
+	struct pair t;
+	int rc;
+
+	pair_open(&t, _i, 4096);
+	put(t.p, t.c, 40, 1);
+	ck_ok(vshm_region_close(t.a));
+	t.a = world_open(&t.w, 0); /* waits up to 5 s for the reader */
+	t.p = producer(t.a, "ring", 4096, 0);
+	rc = vshm_consumer_peek(t.c, &(struct vshm_view){NULL, 0}, 0);
+	ck_assert_msg(rc == -ESTALE || rc == -EPIPE || rc == -ENODATA, "reads what is no longer there: %d", rc);
+	pair_close(&t);
+}
+END_TEST
+
+Suite *suite_restart(void)
+{
+	Suite *s = suite_create("restart");
+	TCase *tc = tcase_create("restart");
+
+	tcase_set_timeout(tc, 90);
+	add_everywhere(tc, next_consumer_goes_on);
+	add_everywhere(tc, nothing_is_lost_between_consumers);
+	add_everywhere(tc, consumer_moves_to_another_peer);
+	add_everywhere(tc, follows_a_reopened_producer);
+	add_everywhere(tc, follows_to_another_peer);
+	add_everywhere(tc, does_not_follow_unless_asked);
+	add_everywhere(tc, restarted_peer_is_stale);
+	add_everywhere(tc, follows_a_restarted_peer);
+	tcase_add_loop_test(tc, slot_returns_without_a_reader, 0, 1);
+	suite_add_tcase(s, tc);
+	return s;
+}
