@@ -19,7 +19,12 @@ SHOWN = 12000  # characters of a failed test's output
 
 def cases(report):
     """Yields (name, verdict, seconds, output) for each ctest entry; verdict: passed, failed or skipped."""
-    for case in tree.parse(report).getroot().iter("testcase"):
+    try:
+        root = tree.parse(report).getroot()
+    except (OSError, tree.ParseError) as error:
+        yield "ctest", "failed", 0.0, f"no report: {error}; see ctest.log beside it"
+        return
+    for case in root.iter("testcase"):
         status = case.get("status")
         verdict = {"run": "passed", "notrun": "skipped", "disabled": "skipped"}.get(status, "failed")
         # An entry whose program is missing is "notrun" too, but nobody asked for that.
