@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vshmctl create: regions from options or from config files. */
+#include "command.h"
+#include "config.h"
+#include "parse.h"
+#include "say.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { OPTION_FORCE = PLAN_KEYS, OPTION_CONFIG };
+
+struct request {
+	const char *name, *file;
+	struct plan plan;
+	bool force, any_key;
+};
+
+static int read_options(int argc, char **argv, struct request *request)
+{
+	static const struct option options[] = {
+		{"path", required_argument, NULL, PLAN_PATH},
+		{"size", required_argument, NULL, PLAN_SIZE},
+		{"peers", required_argument, NULL, PLAN_PEERS},
+		{"profile", required_argument, NULL, PLAN_PROFILE},
+		{"owner", required_argument, NULL, PLAN_OWNER},
+		{"mode", required_argument, NULL, PLAN_MODE},
+		{"force", no_argument, NULL, OPTION_FORCE},
+		{"config", required_argument, NULL, OPTION_CONFIG},
+		COMMAND_OPTIONS_END,
+	};
+	static const char *const names[] = {"NAME", NULL};
+	char room[VSHM_WHY_SIZE];
+	for (int option; (option = command_option(argc, argv, options)) != -1;) {
+		if (option == '?')
+			return CTL_USAGE;
+		if (option == OPTION_FORCE) {
+			request->force = true;
+		} else if (option == OPTION_CONFIG) {
+			request->file = optarg;
+		} else {
+			enum plan_key key = (enum plan_key)option;
+			const char *bad = plan_set(&request->plan, key, optarg, room);
+			request->any_key = true;
+			if (bad)
+				return say_usage("--%s %s", plan_key_name(key), bad);
+		}
+	}
+	if (!command_arguments(argc, argv, 0, 1, names))
+		return CTL_USAGE;
+	request->name = optind < argc ? argv[optind] : NULL;
+	const char *bad = request->name ? parse_name(request->name) : NULL;
+	if (bad)
+		return say_usage("'%s': %s", request->name, bad);
+	return CTL_OK;
+}
+
+static int create_one(struct request *request)
+{
+	char room[VSHM_WHY_SIZE];
+	enum plan_key key;
+	unsigned line;
+	struct plan *plan = &request->plan;
+	if (!request->name)
+		return say_usage("NAME is missing");
+	if (!plan->path[0])
+		return say_usage("--path is missing: write where the region is to be, such as --path /dev/shm/%s",
+				 request->name);
+	(void)snprintf(plan->name, sizeof(plan->name), "%s", request->name);
+	const char *bad = plan_check(plan, request->force, &key, &line, room);
+	if (bad && key != PLAN_PATH)
+		return say_usage("--%s: %s", plan_key_name(key), bad);
+	if (bad)
+		return say_failed("%s: %s", plan->name, bad);
+	return plan_create(plan, request->force);
+}
+
+static int create_all(const struct config *config, const struct request *request)
+{
+	size_t done = 0, meant = 0;
+	for (size_t i = 0; i < config->count; i++)
+		meant += !request->name || !strcmp(request->name, config->plans[i]->name);
+	for (size_t i = 0; i < config->count; i++) {
+		if (request->name && strcmp(request->name, config->plans[i]->name) != 0)
+			continue;
+		int code = plan_create(config->plans[i], request->force);
+		if (code && done)
+			say_note("%zu of %zu regions were created before that, and stay", done, meant);
+		if (code)
+			return code;
+		done++;
+	}
+	return CTL_OK;
+}
+
+static int create_from_files(const struct request *request)
+{
+	struct config config = {0};
+	char why[CONFIG_WHY_SIZE];
+	const char *source = request->file ? request->file : config_directory();
+	int rc = request->file ? config_read(&config, source, why) : config_read_directory(&config, source, why);
+	int code;
+	if (!rc)
+		rc = config_check(&config, request->name, request->force, why);
+	if (rc)
+		code = say_failed("%s", why);
+	else if (request->name && !config_find(&config, request->name))
+		code = say_failed("%s: has no section [region %s]", source, request->name);
+	else if (!config.count)
+		code = say_failed("%s: has no section [region NAME]: nothing to create", source);
+	else
+		code = create_all(&config, request);
+	config_free(&config);
+	return code;
+}
+
+static int run(int argc, char **argv)
+{
+	static struct request request; /* large */
+	plan_init(&request.plan);
+	int code = read_options(argc, argv, &request);
+	if (code)
+		return code;
+	if (request.file && request.any_key)
+		return say_usage("--config and options of a region exclude each other: write them into the file");
+	return request.any_key ? create_one(&request) : create_from_files(&request);
+}
+
+const struct command command_create = {
+	.name = "create",
+	.arguments = "NAME --path PATH [OPTION...] | [NAME] [--config FILE]",
+	.summary = "Make a region, or all regions of config files",
+	.help = "  --path PATH            the file (flat) or directory (split) to make, such as /dev/shm/net0\n"
+		"  --size SIZE            bytes of the whole region, with K, M, G or T; default: 1 MiB and the headers\n"
+		"  --peers N              how many peers share it, 1 to 64; default: 2\n"
+		"  --profile flat|split   one segment for all, or one for each peer that only this peer may write\n"
+		"  --owner USER[:GROUP]   who owns the file; default: you\n"
+		"  --mode MODE            permission bits in octal; default: 0600\n"
+		"  --force                replace what is there; its peers are told (ESTALE)\n"
+		"  --config FILE          take everything from an INI file; with NAME, only that region\n"
+		"\n"
+		"Without options: all regions of /etc/vshm/*.ini, or the one called NAME. A config file looks like this:\n"
+		"\n"
+		"  [region net0]\n"
+		"  path = /dev/shm/net0\n"
+		"  size = 64M\n"
+		"  peers = 4\n"
+		"  profile = split\n"
+		"  owner = root:vshm\n"
+		"  mode = 0660\n"
+		"  [region net0 peer 1]\n"
+		"  owner = vm1:vshm\n"
+		"\n"
+		"socket, vectors and allow are for a server and do not matter here. A mistake in a file is told with file,\n"
+		"line and key, and then nothing is created.\n",
+	.run = run,
+};
