@@ -25,7 +25,7 @@ struct vshmi_tx {
 	unsigned char *data;
 	uint64_t size; /* capacity, a power of two */
 	uint64_t tail;  /* end of the committed records */
-	uint64_t limit; /* a record may reach up to here without a look at `head`; == tail forces that look */
+	uint64_t limit; /* a record may reach up to here without a closer look; 0 forces that look; atomic */
 	uint64_t room;	/* the limit as the last look found it, also while no consumer is there */
 	uint64_t reserved; /* payload bytes reserved at tail, plus 1; 0: nothing */
 	uint64_t sequence; /* records and pads so far */
@@ -40,8 +40,6 @@ struct vshmi_tx {
 	uint64_t head; /* last lawful value seen */
 	const struct vshmi_word64 *peer_head;
 	struct vshmi_word64 *armed_word; /* own */
-	unsigned burst;			 /* records reserved by the last burst */
-	uint64_t burst_size;		 /* payload bytes of each */
 	struct vshmi_ring_fault fault;
 	struct vshmi_word64 nobody; /* always 0 */
 };
@@ -65,6 +63,18 @@ void vshmi_tx_disconnect(struct vshmi_tx *tx, bool final_head);
  */
 uint64_t vshmi_tx_resume(const struct vshmi_tx *tx);
 
+/*
+ * Makes the next reserve take the slow path. From another thread of this process: the only call that may be; it can be
+ * overwritten by a reserve that is under way, so it is repeated until it is heard.
+ */
+static inline void vshmi_tx_call_attention(struct vshmi_tx *tx)
+{
+	__atomic_store_n(&tx->limit, 0, __ATOMIC_RELAXED);
+}
+
+/* Nobody listens and nobody shall get it: forgets all records. Not while a consumer is connected. */
+void vshmi_tx_discard(struct vshmi_tx *tx);
+
 /* Bytes in the ring, header and padding included, that a record of `size` bytes takes. */
 static inline uint64_t vshmi_record_span(uint64_t size)
 {
@@ -74,15 +84,22 @@ static inline uint64_t vshmi_record_span(uint64_t size)
 /* The part of a reserve that looks at `head`, writes a pad at the end of the ring, and decides. As vshmi_tx_reserve(). */
 int vshmi_tx_reserve_slow(struct vshmi_tx *tx, uint64_t size, void **data);
 
+/* The fast path: room that was seen before. False: look closer. */
+static inline bool vshmi_tx_reserve_fast(struct vshmi_tx *tx, uint64_t size, void **data)
+{
+	/* the first comparison keeps the sum from overflowing; a ring has at most 2^30 bytes */
+	if (VSHMI_UNLIKELY(size > tx->size ||
+			   tx->tail + vshmi_record_span(size) > __atomic_load_n(&tx->limit, __ATOMIC_RELAXED)))
+		return false;
+	*data = tx->data + (tx->tail & (tx->size - 1)) + VSHM_RECORD_HEADER;
+	tx->reserved = size + 1;
+	return true;
+}
+
 /* 0; -EAGAIN: no room; -EMSGSIZE; -EPROTO: `fault` says what the consumer broke. */
 static inline int vshmi_tx_reserve(struct vshmi_tx *tx, uint64_t size, void **data)
 {
-	/* the first comparison keeps the sum from overflowing; a ring has at most 2^30 bytes */
-	if (VSHMI_UNLIKELY(size > tx->size || tx->tail + vshmi_record_span(size) > tx->limit))
-		return vshmi_tx_reserve_slow(tx, size, data);
-	*data = tx->data + (tx->tail & (tx->size - 1)) + VSHM_RECORD_HEADER;
-	tx->reserved = size + 1;
-	return 0;
+	return vshmi_tx_reserve_fast(tx, size, data) ? 0 : vshmi_tx_reserve_slow(tx, size, data);
 }
 
 /* Appends the reserved record to the private tail. The caller has checked `size` against `reserved`. */
@@ -125,9 +142,6 @@ void vshmi_tx_disarm(struct vshmi_tx *tx);
 /* For a lingering close: sleep until the consumer has returned everything. 0: it has; -EAGAIN; -EPROTO. */
 void vshmi_tx_arm_drained(struct vshmi_tx *tx);
 int vshmi_tx_drained(struct vshmi_tx *tx);
-
-int vshmi_tx_reserve_burst(struct vshmi_tx *tx, uint64_t size, void *data[], unsigned count);
-void vshmi_tx_append_burst(struct vshmi_tx *tx, unsigned count);
 
 /* ---- consumer: rx.c ---- */
 
@@ -229,7 +243,7 @@ static inline int vshmi_rx_peek(struct vshmi_rx *rx, struct vshm_view views[], u
 	return (int)n; /* a broken record behind good ones is met by the next peek */
 }
 
-/* Releases what was peeked. True when the producer sleeps for the room and has to be rung. */
+/* Releases what was peeked. True when it is time to return the head. */
 static inline bool vshmi_rx_release(struct vshmi_rx *rx)
 {
 	rx->head = rx->peeked;
@@ -238,9 +252,7 @@ static inline bool vshmi_rx_release(struct vshmi_rx *rx)
 	rx->bytes += rx->peeked_bytes;
 	rx->peeked_count = 0;
 	/* relaxed: only decides how early; an armed producer is met again by _return before any wait */
-	if (VSHMI_LIKELY(rx->head - rx->returned < rx->size / 4 && !vshmi_load64(rx->peer_armed)))
-		return false;
-	return vshmi_rx_return(rx);
+	return VSHMI_UNLIKELY(rx->head - rx->returned >= rx->size / 4 || vshmi_load64(rx->peer_armed));
 }
 
 #endif

@@ -26,7 +26,7 @@ void vshmi_tx_connect(struct vshmi_tx *tx, uint64_t start, const struct vshmi_wo
 	tx->fence = fence && armed;
 	tx->rung = 0;
 	tx->connected = true;
-	tx->limit = tx->tail; /* the next reserve looks */
+	vshmi_tx_call_attention(tx);
 }
 
 /* Takes over a head that the consumer published. Between the last one and what it could have read, or -EPROTO. */
@@ -61,7 +61,12 @@ void vshmi_tx_disconnect(struct vshmi_tx *tx, bool final_head)
 	tx->peer_head = NULL;
 	tx->peer_armed = &tx->nobody;
 	tx->fence = false;
-	tx->limit = tx->tail;
+	vshmi_tx_call_attention(tx);
+}
+
+void vshmi_tx_discard(struct vshmi_tx *tx)
+{
+	tx->head = tx->tail;
 }
 
 /* One step of the chain walk: the span of the record at `at`, 0 when there is none with that sequence number. */
@@ -138,45 +143,14 @@ int vshmi_tx_reserve_slow(struct vshmi_tx *tx, uint64_t size, void **data)
 	if (span > contiguous(tx)) {
 		free -= contiguous(tx);
 		append_pad(tx, contiguous(tx));
-		if (span > free) {
-			tx->limit = tx->tail;
+		if (span > free)
 			return -EAGAIN; /* the caller publishes the pad before it waits */
-		}
 	}
 	tx->room = tx->tail + (free < contiguous(tx) ? free : contiguous(tx));
-	tx->limit = tx->connected ? tx->room : tx->tail;
+	__atomic_store_n(&tx->limit, tx->connected ? tx->room : 0, __ATOMIC_RELAXED);
 	*data = tx->data + (tx->tail & (tx->size - 1)) + VSHM_RECORD_HEADER;
 	tx->reserved = size + 1;
 	return 0;
-}
-
-int vshmi_tx_reserve_burst(struct vshmi_tx *tx, uint64_t size, void *data[], unsigned count)
-{
-	uint64_t span, fit;
-	unsigned char *at;
-	int rc = vshmi_tx_reserve(tx, size, &data[0]);
-
-	tx->burst = 0;
-	if (rc)
-		return rc;
-	span = vshmi_record_span(size);
-	fit = (tx->room - tx->tail) / span;
-	if (fit < count)
-		count = (unsigned)fit;
-	at = data[0];
-	for (unsigned i = 1; i < count; i++)
-		data[i] = at += span;
-	tx->burst = count;
-	tx->burst_size = size;
-	tx->reserved = 0;
-	return (int)count;
-}
-
-void vshmi_tx_append_burst(struct vshmi_tx *tx, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		vshmi_tx_append(tx, tx->burst_size);
-	tx->burst = 0;
 }
 
 bool vshmi_tx_ring_due(struct vshmi_tx *tx, uint64_t armed)

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What producers and consumers do alike: opening, listening, waiting, and what to say of a broken peer.
+ */
+#include "end/end.h"
+
+int vshmi_end_may_open(struct vshm_region *region, const char *name)
+{
+	int rc = vshmi_region_handle(region);
+
+	if (!rc)
+		rc = vshmi_region_usable(region);
+	if (rc)
+		return rc;
+	if (vshmi_observes(region))
+		return vshmi_region_fail(region, -EACCES, "an observer cannot open ends: open the region without VSHM_OPEN_OBSERVE");
+	if (!vshmi_name_ok(name))
+		return vshmi_region_fail(region, -EINVAL,
+					 "\"%.80s\" cannot be a ring's name: use 1 to %u letters, digits or . _ : + -, beginning "
+					 "with a letter or digit",
+					 name ? name : "(NULL)", VSHM_NAME_SIZE - 1);
+	return 0;
+}
+
+int vshmi_end_open(struct vshm_region *region, struct vshmi_end *end, uint32_t kind, const char *name, uint32_t flags,
+		   uint64_t ring_size)
+{
+	end->kind = kind;
+	end->flags = flags;
+	memcpy(end->name, name, strlen(name));
+	return vshmi_entry_take(region, end, ring_size);
+}
+
+void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_sleeper *sleeper)
+{
+	const struct vshm_region *region = end->region;
+	vshm_peer first = connected ? end->link.peer : 0;
+	vshm_peer last = connected ? end->link.peer : region->peers - 1;
+
+	sleeper->count = 0;
+	sleeper->light = connected && end->link.light;
+	sleeper->deaf = connected ? end->link.deaf : !region->transport.same_kernel;
+	for (vshm_peer i = first; i <= last; i++)
+		if (region->peer[i].section)
+			sleeper->words[sleeper->count++] = &region->peer[i].section->bell[region->self].word;
+	if (connected)
+		sleeper->words[sleeper->count++] = &end->link.section->alive;
+	sleeper->words[sleeper->count++] = &region->kick;
+}
+
+/* The kernel wakes only one of those who sleep on an alive word: whoever it was wakes the others. */
+static void pass_on(const struct vshmi_end *end, bool connected)
+{
+	if (connected && end->link.id && vshmi_peer_dead(end->region, end->link.peer))
+		vshmi_futex_wake(vshmi_futex_address(&end->link.section->alive));
+}
+
+static int sleep_until(const struct vshmi_wait *wait, int64_t deadline)
+{
+	struct vshmi_sleeper sleeper = {
+		.look = wait->look,
+		.arm = wait->arm,
+		.disarm = wait->disarm,
+		.end = wait->end,
+	};
+	bool connected = wait->connected(wait->end), slept = false;
+	int64_t timeout = VSHMI_RECHECK_NS, left = deadline - vshmi_clock_ns();
+	int rc;
+
+	if (left <= 0)
+		return -ETIMEDOUT;
+	vshmi_end_listen(wait->end, connected, &sleeper);
+	if (sleeper.deaf || (wait->hurry && wait->hurry(wait->end)))
+		timeout = VSHMI_SHORT_NS;
+	rc = vshmi_sleep_once(&sleeper, timeout < left ? timeout : left, &slept);
+	*wait->sleeps += slept;
+	if (slept) {
+		pass_on(wait->end, connected);
+		rc = rc == -EFAULT ? rc : wait->look(wait->end);
+		*wait->spurious += rc == -EAGAIN;
+	}
+	if (rc == -EFAULT) { /* the memory vanished under the futex: the next look says what happened to it */
+		vshmi_sleep_ns(VSHMI_SHORT_NS);
+		rc = -EAGAIN;
+	}
+	return rc;
+}
+
+int vshmi_end_wait(const struct vshmi_wait *wait, int64_t timeout_ns)
+{
+	int64_t begin, deadline;
+	int rc = wait->look(wait->end);
+
+	if (rc != -EAGAIN || !timeout_ns)
+		return rc;
+	if (timeout_ns < 0 && timeout_ns != VSHM_FOREVER)
+		return -EINVAL;
+	begin = vshmi_clock_ns();
+	deadline = timeout_ns == VSHM_FOREVER || timeout_ns > INT64_MAX - begin ? INT64_MAX : begin + timeout_ns;
+	while (rc == -EAGAIN) {
+		if (wait->quick && wait->connected(wait->end))
+			rc = vshmi_spin(wait->spin, wait->quick, wait->end, deadline);
+		if (rc == -EAGAIN && wait->polls && wait->connected(wait->end))
+			rc = vshmi_clock_ns() < deadline ? wait->look(wait->end) : -ETIMEDOUT;
+		else if (rc == -EAGAIN)
+			rc = sleep_until(wait, deadline);
+	}
+	vshmi_spin_learn(wait->spin, vshmi_clock_ns() - begin);
+	return rc;
+}
+
+int vshmi_end_suspicion(const struct vshmi_end *end, bool *told)
+{
+	bool suspect = end->link.id && vshmi_peer_known(end->region, end->link.peer) == VSHM_PEER_SUSPECT;
+
+	if (suspect == *told)
+		return 0;
+	*told = suspect;
+	return suspect ? -EHOSTDOWN : 0;
+}
+
+/* Where in the other peer's section the broken word stands. */
+static uint64_t fault_offset(const struct vshmi_end *end, const struct vshmi_ring_fault *ring, uint64_t ring_offset,
+			     uint64_t ring_size)
+{
+	uint64_t entry = VSHM_SECTION_DIRECTORY + (uint64_t)end->link.index * sizeof(struct vshm_entry);
+
+	if (ring->rule < VSHM_RULE_RECORD_KIND)
+		return entry + offsetof(struct vshm_entry, position);
+	return ring_offset + (ring->position & (ring_size - 1));
+}
+
+int vshmi_end_quarantine(const struct vshmi_end *end, const struct vshmi_ring_fault *ring, uint64_t ring_offset,
+			 uint64_t ring_size, struct vshm_fault *fault)
+{
+	struct vshm_region *region = end->region;
+
+	if (vshmi_region_usable(region))
+		return vshmi_region_usable(region);
+	*fault = (struct vshm_fault){
+		.struct_size = sizeof(*fault),
+		.peer = end->link.peer,
+		.rule = ring->rule,
+		.offset = fault_offset(end, ring, ring_offset, ring_size),
+		.value = ring->value,
+	};
+	vshmi_region_log(region, VSHM_LOG_ERROR, "ring %s: peer %u broke the format: %s (0x%llx at offset 0x%llx)", end->name,
+			 fault->peer, vshm_rule_text(fault->rule), (unsigned long long)fault->value,
+			 (unsigned long long)fault->offset);
+	return vshmi_region_fail(region, -EPROTO, "ring %s: peer %u broke the format: %s (0x%llx at offset 0x%llx of its section)",
+				 end->name, fault->peer, vshm_rule_text(fault->rule), (unsigned long long)fault->value,
+				 (unsigned long long)fault->offset);
+}
+
+void vshmi_end_counters_publish(const struct vshmi_end *end, uint64_t records, uint64_t rings, uint64_t avoided,
+				uint64_t sleeps, uint64_t spurious)
+{
+	const uint64_t counters[5] = {records, rings, avoided, sleeps, spurious};
+
+	if (!vshmi_region_usable(end->region))
+		vshmi_store_block(end->entry->counters, counters, 5);
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The consuming end. While records are there a peek reads the ring and nothing else; a look at the producer (closed,
+ * died, suspect, restarted) happens only when the ring is empty, so everything committed is delivered before any end.
+ */
+#include "end/end.h"
+
+#define BURST_MAX 1024u
+
+static void publish_counters(struct vshm_consumer *c)
+{
+	vshmi_end_counters_publish(&c->end, c->rx.records, c->rx.rings, c->rx.publications - c->rx.rings, c->sleeps,
+				   c->spurious);
+}
+
+/* Returns the head, and rings a producer that sleeps for the room. */
+static void give_back(struct vshm_consumer *c)
+{
+	if (!vshmi_region_usable(c->end.region) && vshmi_rx_return(&c->rx))
+		vshmi_peer_ring(c->end.region, c->end.link.peer);
+}
+
+/* The producer is gone in one way or another: nothing of it is referred to any more. Returns `rc`. */
+static int finish(struct vshm_consumer *c, int rc)
+{
+	struct vshm_region *region = c->end.region;
+
+	publish_counters(c);
+	vshmi_lock(&region->lock);
+	vshmi_request_withdraw(region, &c->end);
+	vshmi_unlock(&region->lock);
+	c->connected = c->fencing = c->told_suspect = false;
+	if (!c->follow)
+		c->over = rc;
+	return rc;
+}
+
+static int quarantine(struct vshm_consumer *c, uint64_t ring_offset)
+{
+	int rc = vshmi_end_quarantine(&c->end, &c->rx.fault, ring_offset, c->rx.size ? c->rx.size : 1, &c->fault);
+
+	if (rc == -EPROTO)
+		c->over = rc;
+	return rc;
+}
+
+static int ring_fault(struct vshm_consumer *c)
+{
+	const unsigned char *section = (const unsigned char *)c->end.link.section;
+
+	return quarantine(c, (uint64_t)(c->rx.data - section));
+}
+
+/* ---- finding a producer ---- */
+
+/* Changes when any peer's directory does. */
+static uint64_t directories_digest(const struct vshm_region *region)
+{
+	uint64_t digest = 0;
+
+	for (vshm_peer p = 0; p < region->peers; p++) {
+		const struct vshmi_shared_section *section = region->peer[p].section;
+
+		if (section)
+			digest += (vshmi_load_acquire64(&section->changes) + vshmi_incarnation_load(section)) * (p + 1);
+	}
+	return digest;
+}
+
+static int accept_grant(struct vshm_consumer *c, const struct vshm_entry *producer)
+{
+	const struct vshmi_link *link = &c->end.link;
+	bool polls = c->end.flags & VSHM_ENTRY_POLLS;
+
+	if (producer->other_start % 8 || producer->position - producer->other_start > producer->ring_size) {
+		c->rx.fault = (struct vshmi_ring_fault){VSHM_RULE_START, producer->position, producer->other_start};
+		return quarantine(c, producer->ring_offset);
+	}
+	vshmi_rx_connect(&c->rx, (const unsigned char *)link->section + producer->ring_offset, producer->ring_size,
+			 producer->other_start, &link->entry->position, &link->entry->armed, !link->light && !polls);
+	c->connected = true;
+	return 0;
+}
+
+static int find_producer_locked(struct vshm_consumer *c)
+{
+	struct vshm_entry producer;
+	struct vshm_fault fault = VSHM_FAULT_INIT;
+	int rc = vshmi_request_step(c->end.region, &c->end, &producer, &fault);
+
+	if (!rc)
+		return accept_grant(c, &producer);
+	if (rc == -EPROTO) {
+		c->fault = fault;
+		c->over = rc;
+	}
+	return rc;
+}
+
+/* Looks for a producer when there is news, and now and then without: a death changes no directory. */
+static int find_producer(struct vshm_consumer *c)
+{
+	struct vshm_region *region = c->end.region;
+	uint64_t digest = directories_digest(region);
+	int64_t now = vshmi_clock_ns();
+	int rc;
+
+	if (digest == c->looked && now - c->looked_ns < VSHMI_RECHECK_NS)
+		return -EAGAIN;
+	c->looked = digest;
+	c->looked_ns = now;
+	vshmi_lock(&region->lock);
+	rc = find_producer_locked(c);
+	vshmi_unlock(&region->lock);
+	return rc;
+}
+
+/* ---- looking ---- */
+
+/* Only the ring. When nothing is there, everything that was released goes back. */
+static int quick_look(void *end)
+{
+	struct vshm_consumer *c = end;
+	int rc = vshmi_rx_refresh(&c->rx);
+
+	if (!rc) {
+		rc = vshmi_rx_peek(&c->rx, c->views, c->count);
+		if (rc > 0) {
+			c->shown = rc;
+			return 0;
+		}
+	}
+	if (rc == -EAGAIN && c->rx.head != c->rx.returned)
+		give_back(c);
+	return rc == -EPROTO ? ring_fault(c) : rc;
+}
+
+/* The kernel's mark is no fence: another thread of the dying process may commit until the whole process is gone. */
+static bool fence_passed(struct vshm_consumer *c)
+{
+	struct vshm_region *region = c->end.region;
+	int64_t now = vshmi_clock_ns();
+	enum vshm_peer_state state;
+
+	if (!c->fencing) {
+		c->fencing = true;
+		c->died_ns = now;
+	}
+	vshmi_lock(&region->lock);
+	state = vshmi_peer_examine(region, c->end.link.peer, NULL);
+	vshmi_unlock(&region->lock);
+	return state == VSHM_PEER_FENCED || now - c->died_ns > VSHMI_FENCE_NS;
+}
+
+/* The ring is empty and the producer is not as it was. The last records are looked for after the end was seen. */
+static int look_at_end(struct vshm_consumer *c, int end)
+{
+	bool replaced = vshmi_incarnation_load(c->end.link.section) != c->end.link.incarnation;
+	int rc;
+
+	if (end == -EPIPE && !replaced && !fence_passed(c))
+		return -EAGAIN;
+	if (replaced || end == -ENOENT)
+		return finish(c, -ESTALE); /* the ring is no longer this producer's: it is not looked at again */
+	rc = quick_look(c);
+	return rc == -EAGAIN ? finish(c, end) : rc;
+}
+
+static int look(void *end)
+{
+	struct vshm_consumer *c = end;
+	struct vshm_region *region = c->end.region;
+	int rc = c->over ? c->over : vshmi_region_usable(region);
+
+	if (rc)
+		return rc;
+	if (!c->connected) {
+		rc = find_producer(c);
+		if (rc)
+			return rc;
+	}
+	rc = quick_look(c);
+	if (rc != -EAGAIN)
+		return rc;
+	if (vshmi_region_usable(region))
+		return vshmi_region_usable(region);
+	rc = vshmi_link_check(region, &c->end.link);
+	if (rc)
+		return look_at_end(c, rc);
+	if (!region->has_keeper) {
+		vshmi_lock(&region->lock);
+		rc = vshmi_peer_examine(region, c->end.link.peer, NULL) == VSHM_PEER_FENCED ? -EPIPE : 0;
+		vshmi_unlock(&region->lock);
+		if (rc)
+			return look_at_end(c, rc);
+	}
+	rc = vshmi_end_suspicion(&c->end, &c->told_suspect);
+	return rc ? rc : -EAGAIN;
+}
+
+/* ---- waiting ---- */
+
+static void arm(void *end)
+{
+	struct vshm_consumer *c = end;
+
+	publish_counters(c);
+	if (c->connected)
+		vshmi_rx_arm(&c->rx);
+}
+
+static void disarm(void *end)
+{
+	vshmi_rx_disarm(&((struct vshm_consumer *)end)->rx);
+}
+
+static bool connected(const void *end)
+{
+	return ((const struct vshm_consumer *)end)->connected;
+}
+
+static bool hurry(const void *end)
+{
+	return ((const struct vshm_consumer *)end)->fencing;
+}
+
+static int wait_for_record(struct vshm_consumer *c, int64_t timeout_ns)
+{
+	const struct vshmi_wait wait = {
+		.end = &c->end,
+		.quick = quick_look,
+		.look = look,
+		.arm = arm,
+		.disarm = disarm,
+		.connected = connected,
+		.hurry = hurry,
+		.polls = c->end.flags & VSHM_ENTRY_POLLS,
+		.spin = &c->spin,
+		.sleeps = &c->sleeps,
+		.spurious = &c->spurious,
+	};
+
+	return vshmi_end_wait(&wait, timeout_ns);
+}
+
+/* Nothing that was seen before is left, or something is wrong. The number of records shown, or an error. */
+static int peek_slow(struct vshm_consumer *c, struct vshm_view views[], unsigned count, int64_t timeout_ns)
+{
+	int rc = vshmi_end_handle(c ? &c->end : NULL);
+
+	if (rc)
+		return rc;
+	if (!views || count < 1 || count > BURST_MAX || (timeout_ns < 0 && timeout_ns != VSHM_FOREVER))
+		return -EINVAL;
+	c->views = views;
+	c->count = count;
+	rc = wait_for_record(c, timeout_ns);
+	return rc ? rc : c->shown;
+}
+
+int vshm_consumer_peek(struct vshm_consumer *c, struct vshm_view *view, int64_t timeout_ns)
+{
+	int rc;
+
+	vshmi_call_begins();
+	if (VSHMI_LIKELY(c && view && vshmi_rx_peek(&c->rx, view, 1) > 0))
+		return 0;
+	rc = peek_slow(c, view, 1, timeout_ns);
+	return rc > 0 ? 0 : rc;
+}
+
+int vshm_consumer_peek_burst(struct vshm_consumer *c, struct vshm_view views[], unsigned count, int64_t timeout_ns)
+{
+	int rc;
+
+	vshmi_call_begins();
+	if (VSHMI_LIKELY(c && views && count <= BURST_MAX)) {
+		rc = vshmi_rx_peek(&c->rx, views, count);
+		if (rc > 0)
+			return rc;
+	}
+	return peek_slow(c, views, count, timeout_ns);
+}
+
+int vshm_consumer_release(struct vshm_consumer *c)
+{
+	vshmi_call_begins();
+	if (VSHMI_UNLIKELY(!c || !c->rx.peeked_count)) {
+		int rc = vshmi_end_handle(c ? &c->end : NULL);
+
+		return rc ? rc : -EINVAL;
+	}
+	if (vshmi_rx_release(&c->rx))
+		give_back(c);
+	return 0;
+}
+
+int vshm_consumer_recv(struct vshm_consumer *c, void *data, size_t size, size_t *received, int64_t timeout_ns)
+{
+	struct vshm_view view;
+	int rc;
+
+	if ((!data && size) || !received)
+		return -EINVAL;
+	rc = vshm_consumer_peek(c, &view, timeout_ns);
+	if (rc)
+		return rc;
+	if (view.size > size)
+		return vshmi_region_fail(c->end.region, -EMSGSIZE, "ring %s: the next record has %zu bytes, the buffer %zu",
+					 c->end.name, view.size, size);
+	if (view.size)
+		vshmi_copy_in(data, view.data, view.size);
+	*received = view.size;
+	return vshm_consumer_release(c);
+}
+
+/* ---- open and close ---- */
+
+static int open_locked(struct vshm_region *region, const char *name, const struct vshm_consumer_options *o,
+		       struct vshm_consumer *c)
+{
+	int rc;
+
+	if (vshmi_ring_is_taken(region, name))
+		return vshmi_region_fail(region, -EBUSY,
+					 "ring %s has a consumer: a one-to-one ring has only one; close that one first", name);
+	rc = vshmi_end_open(region, &c->end, VSHM_CONSUMER, name, o->flags & VSHM_CONSUMER_POLL, 0);
+	if (rc)
+		return rc;
+	c->follow = o->flags & VSHM_CONSUMER_FOLLOW;
+	vshmi_rx_init(&c->rx, &c->end.entry->position, &c->end.entry->armed);
+	vshmi_spin_init(&c->spin, o->flags & VSHM_CONSUMER_POLL ? UINT32_MAX : o->spin_us);
+	vshmi_directory_changed(region);
+	return 0;
+}
+
+int vshm_consumer_open(struct vshm_region *region, const char *name, const struct vshm_consumer_options *options,
+		       struct vshm_consumer **consumer)
+{
+	static const struct vshm_consumer_options defaults = VSHM_CONSUMER_OPTIONS_INIT;
+	struct vshm_consumer_options o;
+	struct vshm_consumer *c;
+	int rc = vshmi_end_may_open(region, name);
+
+	if (!rc)
+		rc = consumer ? vshmi_options_in(&o, &defaults, sizeof(o), options) : -EINVAL;
+	if (!rc && o.flags & ~(VSHM_CONSUMER_FOLLOW | VSHM_CONSUMER_POLL))
+		rc = vshmi_region_fail(region, -EINVAL, "unknown flag bits 0x%x in the consumer options", o.flags);
+	if (rc)
+		return rc;
+	vshmi_lock(&region->lock);
+	c = (struct vshm_consumer *)(void *)vshmi_handle_take(region);
+	rc = c ? open_locked(region, name, &o, c) : -ENOMEM;
+	if (rc && c)
+		vshmi_handle_drop(&c->end);
+	vshmi_unlock(&region->lock);
+	if (!rc)
+		*consumer = c;
+	return rc;
+}
+
+int vshm_consumer_close(struct vshm_consumer *c)
+{
+	int rc = vshmi_end_handle(c ? &c->end : NULL);
+	struct vshm_region *region;
+
+	if (rc)
+		return rc;
+	region = c->end.region;
+	if (!vshmi_region_usable(region)) {
+		publish_counters(c);
+		if (c->connected)
+			give_back(c);
+		vshmi_store_release32(&c->end.entry->state, VSHM_END_CLOSED); /* pairs with vshmi_link_check() */
+	}
+	vshmi_lock(&region->lock);
+	vshmi_entry_retire(region, &c->end);
+	vshmi_handle_drop(&c->end);
+	vshmi_unlock(&region->lock);
+	return 0;
+}
+
+/* ---- look ---- */
+
+int vshm_consumer_connected(struct vshm_consumer *c)
+{
+	int rc = vshmi_end_handle(c ? &c->end : NULL);
+
+	if (rc)
+		return rc;
+	if (!c->connected && !c->over && !vshmi_region_usable(c->end.region))
+		(void)find_producer(c);
+	return c->connected;
+}
+
+int vshm_consumer_counters(const struct vshm_consumer *c, struct vshm_counters *counters)
+{
+	struct vshm_counters out = VSHM_COUNTERS_INIT;
+	int rc = vshmi_end_handle(c ? &c->end : NULL);
+
+	if (rc || !counters)
+		return rc ? rc : -EINVAL;
+	out.records = c->rx.records;
+	out.bytes = c->rx.bytes;
+	out.rings_sent = c->rx.rings;
+	out.rings_avoided = c->rx.publications - c->rx.rings;
+	out.sleeps = c->sleeps;
+	out.spurious = c->spurious;
+	return vshmi_options_out(counters, &out, sizeof(out));
+}
+
+int vshm_consumer_fault(const struct vshm_consumer *c, struct vshm_fault *fault)
+{
+	int rc = vshmi_end_handle(c ? &c->end : NULL);
+
+	if (rc || !fault)
+		return rc ? rc : -EINVAL;
+	return c->fault.rule ? vshmi_options_out(fault, &c->fault, sizeof(*fault)) : -ENOENT;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * end: the public producer and consumer calls. Their fast path is the ring's, inlined; everything else (finding the
+ * other side, noticing that it is gone, waiting) is a slow path that is entered when there is no room or no record.
+ */
+#ifndef END_END_H
+#define END_END_H
+
+#include "region/region.h"
+#include "wait/wait.h"
+
+#include <vshm/error.h>
+#include <vshm/ring.h>
+
+/* A sleep ends by itself after so long, so that a lost doorbell costs time and never a hang. */
+#define VSHMI_RECHECK_NS (INT64_C(100) * 1000 * 1000)
+
+/* After the kernel's mark: how long to wait for the fence, so that the very last committed record is not missed. */
+#define VSHMI_FENCE_NS (INT64_C(100) * 1000 * 1000)
+
+/* While waiting for the fence, or for a peer that cannot ring. */
+#define VSHMI_SHORT_NS (INT64_C(1) * 1000 * 1000)
+
+struct vshm_producer {
+	struct vshmi_end end; /* first: region/ hands out the page by its address */
+	struct vshmi_tx tx;
+	uint64_t adrift_reserved; /* as tx.reserved, for a record that is committed under the lock */
+	uint64_t wanted;	  /* payload bytes that a wait is for */
+	uint64_t dropped, kept;	  /* records: dropped; committed before the last drop */
+	struct vshmi_spin spin;
+	uint64_t sleeps, spurious;
+	bool told_suspect;
+	unsigned burst; /* records reserved by the last burst */
+	int over; /* a sticky error */
+	struct vshm_fault fault;
+};
+
+struct vshm_consumer {
+	struct vshmi_end end;
+	struct vshmi_rx rx;
+	bool connected;
+	bool follow;
+	bool told_suspect;
+	bool fencing;	     /* the producer died; waiting a moment for the fence */
+	int64_t died_ns;     /* when that was noticed */
+	uint64_t looked;     /* digest of the change counters at the last search for a producer */
+	int64_t looked_ns;
+	struct vshm_view *views; /* where the next look shows records, */
+	unsigned count;		 /* how many at most, */
+	int shown;		 /* and how many it showed */
+	struct vshmi_spin spin;
+	uint64_t sleeps, spurious;
+	int over;
+	struct vshm_fault fault;
+};
+
+_Static_assert(sizeof(struct vshm_producer) <= VSHMI_HANDLE_SIZE, "an end fits its page");
+_Static_assert(sizeof(struct vshm_consumer) <= VSHMI_HANDLE_SIZE, "an end fits its page");
+
+/* ---- common.c ---- */
+
+/* The words a waiting end listens to: the other side's bell and alive word, or everybody's bells while there is none. */
+void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_sleeper *sleeper);
+
+/*
+ * Waits until `look` says something else than -EAGAIN: spins, then sleeps. `look` does all that a look can do: the
+ * ring, the handshake, liveness. 0 for `timeout_ns` means one look. Returns what look said, or -ETIMEDOUT.
+ */
+struct vshmi_wait {
+	struct vshmi_end *end;
+	int (*quick)(void *end); /* only the ring, for the spin; NULL: do not spin */
+	int (*look)(void *end);
+	void (*arm)(void *end);
+	void (*disarm)(void *end);
+	bool (*connected)(const void *end);
+	bool (*hurry)(const void *end); /* sleep only for short; NULL: never */
+	bool polls;			/* spin instead of sleeping, once connected */
+	struct vshmi_spin *spin;
+	uint64_t *sleeps, *spurious;
+};
+int vshmi_end_wait(const struct vshmi_wait *wait, int64_t timeout_ns);
+
+/* Is the other side suspect? Says so once: -EHOSTDOWN, else 0. */
+int vshmi_end_suspicion(const struct vshmi_end *end, bool *told);
+
+/* Makes a ring's fault a public one, logs it, and returns -EPROTO, or -ENODEV when the memory is gone. */
+int vshmi_end_quarantine(const struct vshmi_end *end, const struct vshmi_ring_fault *ring, uint64_t ring_offset,
+			 uint64_t ring_size, struct vshm_fault *fault);
+
+/* Opens the common part. `end` was taken from vshmi_handle_take(). Lock held. */
+int vshmi_end_open(struct vshm_region *region, struct vshmi_end *end, uint32_t kind, const char *name, uint32_t flags,
+		   uint64_t ring_size);
+
+/* Name, region and role are fit for opening an end. */
+int vshmi_end_may_open(struct vshm_region *region, const char *name);
+
+void vshmi_end_counters_publish(const struct vshmi_end *end, uint64_t records, uint64_t rings, uint64_t avoided,
+				uint64_t sleeps, uint64_t spurious);
+
+#endif

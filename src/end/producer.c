@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The producing end. With a consumer, a reserve and a commit touch only private memory, the ring, and one word of the
+ * consumer. Without one (adrift) every use of the ring holds the region's lock, because the keeper may grant a consumer
+ * meanwhile; tx.reserved then stays 0, so that a commit takes the slow path too.
+ */
+#include "end/end.h"
+
+#define BURST_MAX 1024u
+
+/* ---- state ---- */
+
+static uint64_t data_records(const struct vshm_producer *p)
+{
+	return p->tx.sequence - p->tx.pads;
+}
+
+static void publish_counters(struct vshm_producer *p)
+{
+	vshmi_end_counters_publish(&p->end, data_records(p), p->tx.rings, p->tx.publications - p->tx.rings, p->sleeps,
+				   p->spurious);
+}
+
+/* Publishes what is committed, and rings a consumer that sleeps for it. */
+static void publish(struct vshm_producer *p)
+{
+	if (vshmi_tx_publish(&p->tx))
+		vshmi_peer_ring(p->end.region, p->end.link.peer);
+}
+
+/* Lock held, no consumer: what is in the ring goes, so that the next record finds room. */
+static void drop_all(struct vshm_producer *p)
+{
+	p->dropped += data_records(p) - p->kept;
+	p->kept = data_records(p);
+	vshmi_tx_discard(&p->tx);
+}
+
+/* Lock held. The consumer is gone: keep what it returned, and look for another. */
+static void lose_consumer(struct vshm_producer *p, bool final_head)
+{
+	vshmi_tx_disconnect(&p->tx, final_head);
+	p->kept = data_records(p);
+	vshmi_grant_withdraw(p->end.region, &p->end);
+	p->end.adrift = true;
+	p->told_suspect = false;
+}
+
+static int quarantine(struct vshm_producer *p)
+{
+	const struct vshmi_own *own = &p->end.region->own[p->end.index];
+	int rc = vshmi_end_quarantine(&p->end, &p->tx.fault, own->ring_offset, own->ring_size, &p->fault);
+
+	if (rc == -EPROTO)
+		p->over = rc;
+	return rc;
+}
+
+/* Lock held. Notices a consumer that came, left or died. 0, or -EPIPE (said once). */
+static int attend_locked(struct vshm_producer *p)
+{
+	struct vshm_region *region = p->end.region;
+	int rc = 0;
+
+	if (!p->end.adrift) {
+		rc = vshmi_link_check(region, &p->end.link);
+		if (rc)
+			lose_consumer(p, rc != -ENOENT);
+	}
+	if (p->end.adrift)
+		vshmi_grant_requests(region);
+	if (p->end.link.id)
+		p->end.adrift = false;
+	return rc == -EPIPE ? rc : 0;
+}
+
+/* Is there a usable region, and a consumer? 0, or what has to be said. */
+static int attend(struct vshm_producer *p)
+{
+	struct vshm_region *region = p->end.region;
+	int rc = p->over ? p->over : vshmi_region_usable(region);
+
+	if (rc)
+		return rc;
+	if (p->end.adrift || vshmi_link_check(region, &p->end.link)) {
+		vshmi_lock(&region->lock);
+		rc = attend_locked(p);
+		vshmi_unlock(&region->lock);
+	}
+	if (!region->has_keeper && p->end.link.id) {
+		vshmi_lock(&region->lock);
+		(void)vshmi_peer_examine(region, p->end.link.peer, NULL);
+		vshmi_unlock(&region->lock);
+	}
+	return rc ? rc : vshmi_end_suspicion(&p->end, &p->told_suspect);
+}
+
+/* ---- open ---- */
+
+static int check_options(struct vshm_region *region, const struct vshm_producer_options *o)
+{
+	if (o->flags & ~VSHM_PRODUCER_DROP)
+		return vshmi_region_fail(region, -EINVAL, "unknown flag bits 0x%x in the producer options", o->flags);
+	if (o->ring_size > VSHM_MAX_RING)
+		return vshmi_region_fail(region, -ENOSPC,
+					 "a ring of %llu bytes is too large: the largest possible is %llu bytes here, %llu anywhere",
+					 (unsigned long long)o->ring_size, (unsigned long long)vshmi_ring_room(region),
+					 (unsigned long long)VSHM_MAX_RING);
+	return 0;
+}
+
+static uint64_t choose_ring_size(struct vshm_region *region, uint64_t asked)
+{
+	uint64_t size = vshmi_round_up_power_of_two(asked ? asked : VSHM_DEFAULT_RING_SIZE), room;
+
+	if (size < VSHM_MIN_RING)
+		size = VSHM_MIN_RING;
+	if (asked)
+		return size;
+	room = vshmi_ring_room(region);
+	return room && room < size ? room : size;
+}
+
+static int taken(struct vshm_region *region, const char *name)
+{
+	return vshmi_region_fail(region, -EEXIST, "a producer of ring %s is open already: use another name, or close that one",
+				 name);
+}
+
+static int open_locked(struct vshm_region *region, const char *name, const struct vshm_producer_options *o,
+		       struct vshm_producer *p)
+{
+	const struct vshmi_own *own;
+	int rc;
+
+	if (vshmi_producer_exists(region, name, 0))
+		return taken(region, name);
+	rc = vshmi_end_open(region, &p->end, VSHM_PRODUCER, name, o->flags, choose_ring_size(region, o->ring_size));
+	if (rc)
+		return rc;
+	own = &region->own[p->end.index];
+	vshmi_tx_init(&p->tx, (unsigned char *)region->section + own->ring_offset, own->ring_size, &p->end.entry->position,
+		      &p->end.entry->armed);
+	p->end.tx = &p->tx;
+	p->end.adrift = true;
+	vshmi_spin_init(&p->spin, o->spin_us);
+	/* two that open at the same moment both see each other after this fence; both may give up, none doubles */
+	vshmi_fence_full();
+	if (vshmi_producer_exists(region, name, p->end.id)) {
+		vshmi_store_release32(&p->end.entry->state, VSHM_END_CLOSED);
+		vshmi_entry_retire(region, &p->end);
+		return taken(region, name);
+	}
+	vshmi_directory_changed(region);
+	vshmi_producer_announce(region, name);
+	return 0;
+}
+
+int vshm_producer_open(struct vshm_region *region, const char *name, const struct vshm_producer_options *options,
+		       struct vshm_producer **producer)
+{
+	static const struct vshm_producer_options defaults = VSHM_PRODUCER_OPTIONS_INIT;
+	struct vshm_producer_options o;
+	struct vshm_producer *p;
+	int rc = vshmi_end_may_open(region, name);
+
+	if (!rc)
+		rc = producer ? vshmi_options_in(&o, &defaults, sizeof(o), options) : -EINVAL;
+	if (rc)
+		return rc;
+	vshmi_lock(&region->lock);
+	rc = check_options(region, &o);
+	p = rc ? NULL : (struct vshm_producer *)(void *)vshmi_handle_take(region);
+	if (p) {
+		rc = open_locked(region, name, &o, p);
+		if (rc)
+			vshmi_handle_drop(&p->end);
+	} else if (!rc) {
+		rc = -ENOMEM;
+	}
+	vshmi_unlock(&region->lock);
+	if (!rc)
+		*producer = p;
+	return rc;
+}
+
+/* ---- reserve ---- */
+
+/* Tries once more, lock held when adrift. What was committed is published before anybody waits. */
+static int try_reserve(struct vshm_producer *p, void **data)
+{
+	int rc = vshmi_tx_reserve_slow(&p->tx, p->wanted, data);
+
+	if (rc == -EAGAIN && p->tx.tail != p->tx.published)
+		publish(p);
+	return rc;
+}
+
+static int try_reserve_adrift(struct vshm_producer *p, void **data)
+{
+	int rc;
+
+	vshmi_lock(&p->end.region->lock);
+	if (p->end.flags & VSHM_ENTRY_DROP && !p->end.link.id)
+		drop_all(p);
+	rc = try_reserve(p, data);
+	p->adrift_reserved = p->tx.reserved;
+	p->tx.reserved = 0;
+	vshmi_unlock(&p->end.region->lock);
+	return rc;
+}
+
+static int look_for_room(void *end)
+{
+	struct vshm_producer *p = end;
+	void *unused;
+	int rc = attend(p);
+
+	if (!rc)
+		rc = p->end.adrift ? try_reserve_adrift(p, &unused) : try_reserve(p, &unused);
+	return rc == -EPROTO && !p->over ? quarantine(p) : rc;
+}
+
+static int quick_look_for_room(void *end)
+{
+	struct vshm_producer *p = end;
+	void *unused;
+	int rc = try_reserve(p, &unused);
+
+	return rc == -EPROTO ? quarantine(p) : rc;
+}
+
+static void arm_for_room(void *end)
+{
+	struct vshm_producer *p = end;
+
+	publish_counters(p);
+	vshmi_tx_arm(&p->tx, p->wanted);
+}
+
+static void disarm(void *end)
+{
+	vshmi_tx_disarm(&((struct vshm_producer *)end)->tx);
+}
+
+static bool connected(const void *end)
+{
+	return !((const struct vshm_producer *)end)->end.adrift;
+}
+
+static int wait_for_room(struct vshm_producer *p, int64_t timeout_ns)
+{
+	const struct vshmi_wait wait = {
+		.end = &p->end,
+		.quick = quick_look_for_room,
+		.look = look_for_room,
+		.arm = arm_for_room,
+		.disarm = disarm,
+		.connected = connected,
+		.spin = &p->spin,
+		.sleeps = &p->sleeps,
+		.spurious = &p->spurious,
+	};
+
+	return vshmi_end_wait(&wait, timeout_ns);
+}
+
+/* Everything but the fast path. On success `size` bytes are reserved at *data. */
+static int reserve_slow(struct vshm_producer *p, size_t size, void **data, int64_t timeout_ns)
+{
+	int rc = vshmi_end_handle(p ? &p->end : NULL);
+
+	if (rc)
+		return rc;
+	if (!data || (timeout_ns < 0 && timeout_ns != VSHM_FOREVER))
+		return -EINVAL;
+	p->tx.reserved = p->adrift_reserved = 0;
+	if (size > p->tx.size - VSHM_RECORD_HEADER)
+		return vshmi_region_fail(p->end.region, -EMSGSIZE,
+					 "ring %s: a record of %zu bytes is too large: the ring takes up to %zu; open it larger",
+					 p->end.name, size, vshm_producer_max_record(p));
+	p->wanted = size;
+	rc = wait_for_room(p, timeout_ns);
+	if (rc)
+		return rc;
+	publish_counters(p);
+	*data = p->tx.data + (p->tx.tail & (p->tx.size - 1)) + VSHM_RECORD_HEADER;
+	return 0;
+}
+
+int vshm_producer_reserve(struct vshm_producer *p, size_t size, void **data, int64_t timeout_ns)
+{
+	vshmi_call_begins();
+	if (VSHMI_LIKELY(p && data && vshmi_tx_reserve_fast(&p->tx, size, data)))
+		return 0;
+	return reserve_slow(p, size, data, timeout_ns);
+}
+
+int vshm_producer_reserve_burst(struct vshm_producer *p, size_t size, void *data[], unsigned count, int64_t timeout_ns)
+{
+	uint64_t span = vshmi_record_span(size), fit;
+	unsigned char *at;
+
+	vshmi_call_begins();
+	if (!p || !data || count < 1 || count > BURST_MAX)
+		return -EINVAL;
+	p->burst = 0;
+	if (VSHMI_UNLIKELY(!vshmi_tx_reserve_fast(&p->tx, size, &data[0]))) {
+		int rc = reserve_slow(p, size, &data[0], timeout_ns);
+
+		if (rc)
+			return rc;
+	}
+	fit = (p->tx.room - p->tx.tail) / span;
+	if (fit < count)
+		count = (unsigned)fit;
+	at = data[0];
+	for (unsigned i = 1; i < count; i++)
+		data[i] = at += span;
+	p->burst = count;
+	p->wanted = size;
+	p->tx.reserved = p->adrift_reserved = 0;
+	return (int)count;
+}
+
+/* ---- commit ---- */
+
+/* Adrift, or a mistake. */
+static int commit_slow(struct vshm_producer *p, size_t size, uint32_t flags)
+{
+	int rc = vshmi_end_handle(p ? &p->end : NULL);
+
+	if (rc)
+		return rc;
+	if (flags & ~VSHM_MORE || size >= p->adrift_reserved)
+		return -EINVAL;
+	vshmi_lock(&p->end.region->lock);
+	vshmi_tx_append(&p->tx, size);
+	p->adrift_reserved = 0;
+	if (!(flags & VSHM_MORE))
+		publish(p);
+	vshmi_unlock(&p->end.region->lock);
+	return 0;
+}
+
+int vshm_producer_commit(struct vshm_producer *p, size_t size, uint32_t flags)
+{
+	vshmi_call_begins();
+	if (VSHMI_UNLIKELY(!p || size >= p->tx.reserved || flags & ~VSHM_MORE))
+		return commit_slow(p, size, flags);
+	vshmi_tx_append(&p->tx, size);
+	if (!(flags & VSHM_MORE) && VSHMI_UNLIKELY(vshmi_tx_publish(&p->tx)))
+		vshmi_peer_ring(p->end.region, p->end.link.peer);
+	return 0;
+}
+
+static void append_burst(struct vshm_producer *p, unsigned count, uint32_t flags)
+{
+	for (unsigned i = 0; i < count; i++)
+		vshmi_tx_append(&p->tx, p->wanted);
+	p->burst = 0;
+	if (!(flags & VSHM_MORE) && count)
+		publish(p);
+}
+
+int vshm_producer_commit_burst(struct vshm_producer *p, unsigned count, uint32_t flags)
+{
+	int rc = vshmi_end_handle(p ? &p->end : NULL);
+
+	vshmi_call_begins();
+	if (rc)
+		return rc;
+	if (count > p->burst || flags & ~VSHM_MORE)
+		return -EINVAL;
+	if (VSHMI_LIKELY(!p->end.adrift)) {
+		append_burst(p, count, flags);
+		return 0;
+	}
+	vshmi_lock(&p->end.region->lock);
+	append_burst(p, count, flags);
+	vshmi_unlock(&p->end.region->lock);
+	return 0;
+}
+
+/* Publishes what is not yet, wherever the ring stands. */
+static void publish_rest(struct vshm_producer *p)
+{
+	bool adrift = p->end.adrift;
+
+	if (p->tx.tail == p->tx.published)
+		return;
+	if (adrift)
+		vshmi_lock(&p->end.region->lock);
+	publish(p);
+	if (adrift)
+		vshmi_unlock(&p->end.region->lock);
+}
+
+int vshm_producer_flush(struct vshm_producer *p)
+{
+	int rc = vshmi_end_handle(p ? &p->end : NULL);
+
+	vshmi_call_begins();
+	if (!rc)
+		publish_rest(p);
+	return rc;
+}
+
+int vshm_producer_send(struct vshm_producer *p, const void *data, size_t size, int64_t timeout_ns)
+{
+	void *room;
+	int rc;
+
+	if (!data && size)
+		return -EINVAL;
+	rc = vshm_producer_reserve(p, size, &room, timeout_ns);
+	if (rc)
+		return rc;
+	if (size)
+		vshmi_copy_out(room, data, size);
+	return vshm_producer_commit(p, size, 0);
+}
+
+/* ---- close ---- */
+
+static int look_drained(void *end)
+{
+	struct vshm_producer *p = end;
+	int rc = attend(p), drained;
+
+	if (p->end.adrift && p->end.flags & VSHM_ENTRY_DROP)
+		return 0;
+	if (p->end.adrift)
+		vshmi_lock(&p->end.region->lock);
+	drained = vshmi_tx_drained(&p->tx);
+	if (p->end.adrift)
+		vshmi_unlock(&p->end.region->lock);
+	if (!drained || !rc || rc == -EHOSTDOWN)
+		return drained == -EPROTO ? quarantine(p) : drained;
+	return rc;
+}
+
+static void arm_drained(void *end)
+{
+	vshmi_tx_arm_drained(&((struct vshm_producer *)end)->tx);
+}
+
+static int linger(struct vshm_producer *p, int64_t timeout_ns)
+{
+	const struct vshmi_wait wait = {
+		.end = &p->end,
+		.quick = look_drained,
+		.look = look_drained,
+		.arm = arm_drained,
+		.disarm = disarm,
+		.connected = connected,
+		.spin = &p->spin,
+		.sleeps = &p->sleeps,
+		.spurious = &p->spurious,
+	};
+
+	return vshmi_end_wait(&wait, timeout_ns);
+}
+
+/* The end of the stream becomes visible: to the consumer that is there, or to those that look for one. */
+static void end_stream(struct vshm_producer *p)
+{
+	struct vshm_region *region = p->end.region;
+
+	publish_rest(p);
+	vshmi_store_release32(&p->end.entry->state, VSHM_END_CLOSED); /* pairs with vshmi_link_check() */
+	vshmi_lock(&region->lock);
+	vshmi_directory_changed(region);
+	if (p->end.link.id)
+		vshmi_peer_ring(region, p->end.link.peer);
+	vshmi_unlock(&region->lock);
+}
+
+int vshm_producer_close(struct vshm_producer *p, int64_t timeout_ns)
+{
+	int rc = vshmi_end_handle(p ? &p->end : NULL);
+	struct vshm_region *region;
+
+	if (rc)
+		return rc;
+	region = p->end.region;
+	rc = p->over ? p->over : vshmi_region_usable(region);
+	if (!vshmi_region_usable(region))
+		end_stream(p);
+	if (!rc)
+		rc = linger(p, timeout_ns);
+	publish_counters(p);
+	vshmi_lock(&region->lock);
+	vshmi_entry_retire(region, &p->end);
+	vshmi_handle_drop(&p->end);
+	vshmi_unlock(&region->lock);
+	return rc;
+}
+
+/* ---- look ---- */
+
+size_t vshm_producer_max_record(const struct vshm_producer *p)
+{
+	return vshmi_end_handle(p ? &p->end : NULL) ? 0 : (size_t)(p->tx.size - VSHM_RECORD_HEADER);
+}
+
+int vshm_producer_counters(const struct vshm_producer *p, struct vshm_counters *counters)
+{
+	struct vshm_counters out = VSHM_COUNTERS_INIT;
+	int rc = vshmi_end_handle(p ? &p->end : NULL);
+
+	if (rc || !counters)
+		return rc ? rc : -EINVAL;
+	out.records = data_records(p);
+	out.bytes = p->tx.bytes;
+	out.rings_sent = p->tx.rings;
+	out.rings_avoided = p->tx.publications - p->tx.rings;
+	out.sleeps = p->sleeps;
+	out.spurious = p->spurious;
+	out.dropped = p->dropped;
+	return vshmi_options_out(counters, &out, sizeof(out));
+}
+
+int vshm_producer_fault(const struct vshm_producer *p, struct vshm_fault *fault)
+{
+	int rc = vshmi_end_handle(p ? &p->end : NULL);
+
+	if (rc || !fault)
+		return rc ? rc : -EINVAL;
+	return p->fault.rule ? vshmi_options_out(fault, &p->fault, sizeof(*fault)) : -ENOENT;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How two ends find each other. A consumer publishes a request that names a producer by (peer, incarnation, id); the
+ * producer answers with a grant in its own entry that names the consumer the same way, and where it starts. Only then do
+ * tail and head mean anything to the other side. A request or grant with other ids is somebody else's, never a fault.
+ */
+#include "region/region.h"
+
+int vshmi_directory_visit(struct vshm_region *region, int (*visit)(void *arg, const struct vshmi_seen *seen), void *arg)
+{
+	struct vshm_fault fault;
+
+	for (vshm_peer p = 0; p < region->peers; p++) {
+		const struct vshmi_shared_section *section = region->peer[p].section;
+		struct vshmi_seen seen = {.peer = p};
+
+		if (!section || !vshmi_load_acquire32(&section->alive))
+			continue;
+		seen.incarnation = vshmi_incarnation_load(section);
+		for (seen.index = 0; seen.incarnation && seen.index < VSHM_ENTRIES; seen.index++) {
+			int rc = vshmi_entry_read(section, seen.index, region->peer[p].size, region->peers, &seen.entry,
+						  &fault);
+
+			if (!rc)
+				rc = visit(arg, &seen);
+			else
+				rc = 0; /* free, changing, or unlawful: not an end that one could connect to */
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+int vshmi_link_check(const struct vshm_region *region, const struct vshmi_link *link)
+{
+	uint32_t state;
+
+	if (!link->id)
+		return 0;
+	state = vshmi_load_acquire32(&link->entry->state);
+	if (vshmi_incarnation_load(link->section) != link->incarnation)
+		return -EPIPE;
+	if (vshmi_entry_id(link->entry) != link->id)
+		return -ENOENT;
+	if (state == VSHM_END_CLOSED)
+		return -ENODATA;
+	return vshmi_peer_dead(region, link->peer) ? -EPIPE : 0;
+}
+
+/* The other side's entry becomes a link; what it says of itself decides about fences and bells. */
+static void link_up(struct vshm_region *region, struct vshmi_link *link, const struct vshmi_seen *seen)
+{
+	const struct vshmi_shared_section *section = region->peer[seen->peer].section;
+	struct vshm_identity identity;
+	struct vshm_fault fault;
+	uint32_t both = 0;
+	bool same_kernel = false;
+
+	if (!vshmi_identity_read(section, &identity, &fault) && identity.incarnation == seen->incarnation) {
+		same_kernel = vshmi_peer_same_kernel(region, &identity);
+		both = identity.ways & region->ways;
+	}
+	*link = (struct vshmi_link){
+		.id = seen->entry.id,
+		.incarnation = seen->incarnation,
+		.peer = seen->peer,
+		.index = seen->index,
+		.light = same_kernel && both & VSHM_WAY_MEMBARRIER,
+		.deaf = !same_kernel,
+		.section = section,
+		.entry = &section->directory[seen->index],
+	};
+}
+
+/* ---- the producer's side ---- */
+
+struct search {
+	struct vshm_region *region;
+	const char *name;
+	uint64_t not_this;
+};
+
+static int is_producer_of(const struct search *search, const struct vshmi_seen *seen)
+{
+	return seen->entry.kind == VSHM_PRODUCER && !strcmp(seen->entry.name, search->name) &&
+	       !vshmi_peer_dead(search->region, seen->peer);
+}
+
+static int is_open_producer(void *arg, const struct vshmi_seen *seen)
+{
+	const struct search *search = arg;
+
+	return is_producer_of(search, seen) && seen->entry.state == VSHM_END_OPEN && seen->entry.id != search->not_this;
+}
+
+bool vshmi_producer_exists(struct vshm_region *region, const char *name, uint64_t not_this)
+{
+	struct search search = {region, name, not_this};
+
+	return vshmi_directory_visit(region, is_open_producer, &search);
+}
+
+static int ring_if_looking(void *arg, const struct vshmi_seen *seen)
+{
+	const struct search *search = arg;
+
+	if (seen->entry.kind == VSHM_CONSUMER && !seen->entry.other_id && !strcmp(seen->entry.name, search->name))
+		vshmi_peer_ring(search->region, seen->peer);
+	return 0;
+}
+
+void vshmi_producer_announce(struct vshm_region *region, const char *name)
+{
+	struct search search = {region, name, 0};
+
+	(void)vshmi_directory_visit(region, ring_if_looking, &search);
+}
+
+static void grant(struct vshm_region *region, struct vshmi_end *end, const struct vshmi_seen *seen)
+{
+	uint64_t start;
+
+	if (end->flags & VSHM_ENTRY_DROP)
+		vshmi_tx_discard(end->tx);
+	start = vshmi_tx_resume(end->tx);
+	link_up(region, &end->link, seen);
+	vshmi_tx_connect(end->tx, start, &end->link.entry->position,
+			 seen->entry.flags & VSHM_ENTRY_POLLS ? NULL : &end->link.entry->armed, !end->link.light);
+	vshmi_entry_set_other(end->entry, seen->peer, seen->incarnation, seen->entry.id, start);
+	vshmi_directory_changed(region);
+	vshmi_peer_ring(region, seen->peer);
+}
+
+static int grant_if_asked(void *arg, const struct vshmi_seen *seen)
+{
+	struct vshm_region *region = arg;
+
+	if (seen->entry.kind != VSHM_CONSUMER || seen->entry.state != VSHM_END_OPEN ||
+	    seen->entry.other_peer != region->self || seen->entry.other_incarnation != region->incarnation ||
+	    vshmi_peer_dead(region, seen->peer))
+		return 0;
+	for (unsigned i = 0; i < VSHM_ENTRIES; i++) {
+		struct vshmi_end *end = region->own[i].end;
+
+		if (end && end->kind == VSHM_PRODUCER && end->id == seen->entry.other_id && end->adrift && !end->link.id)
+			grant(region, end, seen);
+	}
+	return 0;
+}
+
+/* Did any directory change since the last look? */
+static bool news(struct vshm_region *region)
+{
+	bool changed = region->rescan;
+
+	region->rescan = false;
+	for (vshm_peer p = 0; p < region->peers; p++) {
+		uint64_t changes;
+
+		if (!region->peer[p].section)
+			continue;
+		changes = vshmi_load_acquire64(&region->peer[p].section->changes); /* pairs with _directory_changed() */
+		changed |= changes != region->peer[p].changes;
+		region->peer[p].changes = changes;
+	}
+	return changed;
+}
+
+void vshmi_grant_requests(struct vshm_region *region)
+{
+	if (news(region))
+		(void)vshmi_directory_visit(region, grant_if_asked, region);
+}
+
+void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end)
+{
+	vshm_peer peer = end->link.peer;
+
+	memset(&end->link, 0, sizeof(end->link));
+	vshmi_entry_set_other(end->entry, 0, 0, 0, 0);
+	vshmi_directory_changed(region);
+	vshmi_peer_ring(region, peer);
+	region->rescan = true;
+}
+
+/* ---- the consumer's side ---- */
+
+struct choice {
+	struct search search;
+	struct vshmi_seen seen;
+	bool found;
+};
+
+/* An ended producer that still waits for its first reader comes before an open one: its records are older. */
+static int choose_producer(void *arg, const struct vshmi_seen *seen)
+{
+	struct choice *choice = arg;
+	bool ended = seen->entry.state == VSHM_END_CLOSED;
+
+	if (!is_producer_of(&choice->search, seen) || (ended && seen->entry.other_id))
+		return 0;
+	if (!choice->found || ended) {
+		choice->found = true;
+		choice->seen = *seen;
+	}
+	return ended;
+}
+
+static int request(struct vshm_region *region, struct vshmi_end *end)
+{
+	struct choice choice = {.search = {region, end->name, 0}};
+
+	(void)vshmi_directory_visit(region, choose_producer, &choice);
+	if (!choice.found)
+		return -EAGAIN;
+	link_up(region, &end->link, &choice.seen);
+	vshmi_store64(&end->entry->position, VSHM_NOT_STARTED);
+	vshmi_entry_set_other(end->entry, end->link.peer, end->link.incarnation, end->link.id, 0);
+	vshmi_directory_changed(region);
+	vshmi_peer_ring(region, end->link.peer);
+	return -EAGAIN;
+}
+
+/* Does the consumer that a producer's entry names still live? */
+static bool consumer_lives(struct vshm_region *region, const struct vshm_entry *producer)
+{
+	const struct vshmi_peer *peer = &region->peer[producer->other_peer];
+
+	for (unsigned i = 0; peer->section && i < VSHM_ENTRIES; i++)
+		if (vshmi_entry_id(&peer->section->directory[i]) == producer->other_id)
+			return vshmi_incarnation_load(peer->section) == producer->other_incarnation &&
+			       !vshmi_peer_dead(region, producer->other_peer) &&
+			       vshmi_load_acquire32(&peer->section->directory[i].state) == VSHM_END_OPEN;
+	return false;
+}
+
+static bool granted_to(const struct vshm_region *region, const struct vshmi_end *end, const struct vshm_entry *producer)
+{
+	return producer->other_id == end->id && producer->other_peer == region->self &&
+	       producer->other_incarnation == region->incarnation;
+}
+
+int vshmi_request_step(struct vshm_region *region, struct vshmi_end *end, struct vshm_entry *entry,
+		       struct vshm_fault *fault)
+{
+	struct vshmi_link *link = &end->link;
+	int rc;
+
+	if (!link->id)
+		return request(region, end);
+	rc = vshmi_link_check(region, link);
+	if (rc == -EPIPE || rc == -ENOENT) {
+		vshmi_request_withdraw(region, end);
+		return request(region, end);
+	}
+	rc = vshmi_entry_read(link->section, link->index, region->peer[link->peer].size, region->peers, entry, fault);
+	if (rc == -EPROTO) {
+		fault->peer = link->peer;
+		return rc;
+	}
+	if (rc || entry->id != link->id || entry->kind != VSHM_PRODUCER)
+		return -EAGAIN; /* changing: the next look tells */
+	if (granted_to(region, end, entry))
+		return 0;
+	if (entry->other_id && consumer_lives(region, entry)) {
+		vshmi_request_withdraw(region, end);
+		return -EBUSY;
+	}
+	return -EAGAIN;
+}
+
+void vshmi_request_withdraw(struct vshm_region *region, struct vshmi_end *end)
+{
+	vshm_peer peer = end->link.peer;
+	bool named = end->link.id != 0;
+
+	memset(&end->link, 0, sizeof(end->link));
+	if (!named)
+		return;
+	vshmi_entry_set_other(end->entry, 0, 0, 0, 0);
+	vshmi_directory_changed(region);
+	vshmi_peer_ring(region, peer);
+}
+
+static int is_taken(void *arg, const struct vshmi_seen *seen)
+{
+	const struct search *search = arg;
+
+	return is_producer_of(search, seen) && seen->entry.state == VSHM_END_OPEN && seen->entry.other_id &&
+	       consumer_lives(search->region, &seen->entry);
+}
+
+bool vshmi_ring_is_taken(struct vshm_region *region, const char *name)
+{
+	struct search search = {region, name, 0};
+
+	return vshmi_directory_visit(region, is_taken, &search);
+}

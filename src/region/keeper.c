@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The keeper: one thread per attached region. It holds the slot (the kernel marks the alive word when it dies), beats the
+ * heart, and looks around once per beat: who became suspect, who asks for a producer of ours, whether the region was
+ * replaced or this peer evicted. It wakes waiters; it never touches a ring that has a consumer.
+ */
+#include "region/region.h"
+
+enum phase {
+	STARTING,
+	RUNNING,
+	FAILED,
+	STOPPING,
+};
+
+static void set_phase(struct vshm_region *region, uint32_t phase)
+{
+	__atomic_store_n(&region->keeper_phase, phase, __ATOMIC_RELEASE);
+	vshmi_futex_wake(&region->keeper_phase);
+}
+
+static uint32_t get_phase(const struct vshm_region *region)
+{
+	return __atomic_load_n(&region->keeper_phase, __ATOMIC_ACQUIRE);
+}
+
+void vshmi_region_kick(struct vshm_region *region)
+{
+	vshmi_store_release32(&region->kick, vshmi_load32(&region->kick) + 1); /* only the keeper writes it */
+	vshmi_futex_wake(vshmi_futex_address(&region->kick));
+}
+
+/* Producers whose region or consumer needs a look leave their fast path at the next reserve. */
+static void call_attention(struct vshm_region *region, bool all)
+{
+	for (unsigned i = 0; i < VSHM_ENTRIES; i++) {
+		struct vshmi_end *end = region->own[i].end;
+
+		if (end && end->kind == VSHM_PRODUCER && !end->adrift && (all || vshmi_link_check(region, &end->link)))
+			vshmi_tx_call_attention(end->tx);
+	}
+}
+
+/* Is the region still the one under its name, and the slot still ours? */
+static bool look_at_region(struct vshm_region *region)
+{
+	int rc = vshmi_region_usable(region);
+
+	if (!rc && region->transport.ops->status)
+		rc = region->transport.ops->status(&region->transport);
+	if (!rc && vshmi_load_acquire32(&region->section->alive) != region->alive)
+		rc = vshmi_region_usable(region) ? -ENODEV : -ESTALE;
+	if (!rc)
+		return true;
+	if (__atomic_exchange_n(&region->status, (uint32_t)-rc, __ATOMIC_RELAXED) != (uint32_t)-rc)
+		vshmi_region_log(region, VSHM_LOG_ERROR, "region %s: %s", region->name, vshm_strerror(rc));
+	call_attention(region, true);
+	vshmi_region_kick(region);
+	return false;
+}
+
+static void look_at_peers(struct vshm_region *region)
+{
+	bool news = false;
+
+	for (vshm_peer i = 0; i < region->peers; i++) {
+		enum vshm_peer_state before = vshmi_peer_known(region, i), after;
+
+		if (i == region->self)
+			continue;
+		after = vshmi_peer_examine(region, i, NULL);
+		if (after == before)
+			continue;
+		if (after >= VSHM_PEER_SUSPECT)
+			vshmi_region_log(region, VSHM_LOG_WARNING, "region %s: peer %u %s", region->name, i,
+					 after == VSHM_PEER_SUSPECT ? "is suspect" :
+					 after == VSHM_PEER_DIED    ? "died" :
+								      "is fenced");
+		news |= after >= VSHM_PEER_SUSPECT || before == VSHM_PEER_SUSPECT;
+	}
+	if (news)
+		vshmi_region_kick(region);
+}
+
+static void beat(struct vshm_region *region, uint64_t *count)
+{
+	vshmi_lock(&region->lock);
+	if (look_at_region(region)) {
+		vshmi_store64(&region->section->heartbeat, ++*count);
+		look_at_peers(region);
+		vshmi_grant_requests(region);
+		call_attention(region, false);
+	}
+	vshmi_unlock(&region->lock);
+}
+
+static void keep(void *arg)
+{
+	struct vshm_region *region = arg;
+	uint64_t count;
+	int64_t last;
+
+	region->keeper_result = vshmi_slot_take(region, region->keeper_why);
+	if (region->keeper_result) {
+		set_phase(region, FAILED);
+		return;
+	}
+	count = vshmi_load64(&region->section->heartbeat);
+	set_phase(region, RUNNING);
+	last = vshmi_clock_ns();
+	while (get_phase(region) == RUNNING) {
+		const uint32_t *word = &region->keeper_phase;
+		uint32_t running = RUNNING;
+		int64_t now = vshmi_clock_ns();
+
+		if (now - last > (int64_t)region->lease_ms * 500000) /* half a lease: this process was stopped itself */
+			vshmi_peer_restart_leases(region);
+		last = now;
+		beat(region, &count);
+		(void)vshmi_futex_wait(&word, &running, 1, (int64_t)region->beat_ms * 1000000);
+	}
+	vshmi_slot_leave(region);
+}
+
+int vshmi_keeper_start(struct vshm_region *region, char *why)
+{
+	int rc;
+
+	if (!region->has_keeper)
+		return vshmi_slot_take(region, why);
+	region->keeper_why = why;
+	region->keeper_phase = STARTING;
+	rc = vshmi_thread_start(&region->keeper, "vshm-keeper", keep, region);
+	if (rc)
+		return vshmi_why(why, rc, "cannot start the keeper thread: %s", vshm_strerror(rc));
+	while (get_phase(region) == STARTING) { /* ends: taking a slot has a deadline */
+		const uint32_t *word = &region->keeper_phase;
+		uint32_t starting = STARTING;
+
+		(void)vshmi_futex_wait(&word, &starting, 1, INT64_C(100) * 1000000);
+	}
+	if (get_phase(region) == RUNNING)
+		return 0;
+	vshmi_thread_join(region->keeper);
+	region->keeper = NULL;
+	return region->keeper_result;
+}
+
+void vshmi_keeper_stop(struct vshm_region *region)
+{
+	if (!region->has_keeper) {
+		vshmi_slot_leave(region);
+		return;
+	}
+	set_phase(region, STOPPING);
+	vshmi_thread_join(region->keeper);
+	region->keeper = NULL;
+}

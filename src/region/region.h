@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * region: an attached region, its peers, this peer's section and directory, and the handshake of the ends.
+ *
+ * `lock` guards everything that is not said to be otherwise. It is taken in slow paths only: opening, closing,
+ * connecting, and while a producer has no consumer. It is private: no peer can hold it.
+ */
+#ifndef REGION_REGION_H
+#define REGION_REGION_H
+
+#include "os/os.h"
+#include "ring/ring.h"
+#include "transport/transport.h"
+
+#include <vshm/error.h>
+#include <vshm/region.h>
+
+/* A slot's last records may be drained for so long before a new peer takes the slot all the same. */
+#define VSHMI_DRAIN_NS (INT64_C(5) * 1000 * 1000 * 1000)
+
+/* After the kernel's mark alone, where nothing says that the whole process is gone. Not a fence against the hostile. */
+#define VSHMI_GRACE_NS (INT64_C(2) * 1000 * 1000 * 1000)
+
+/* The other end of a ring, as this peer knows it. */
+struct vshmi_link {
+	uint64_t id; /* of the other entry; 0: nobody */
+	uint64_t incarnation;
+	vshm_peer peer;
+	uint32_t index;
+	bool light; /* same kernel, and both use membarrier: see wait/sleep.c */
+	bool deaf;  /* it cannot ring this peer */
+	const struct vshmi_shared_section *section;
+	const struct vshmi_shared_entry *entry;
+};
+
+enum vshmi_life {
+	VSHMI_WIPED = 0, /* a forked child looks at its parent's handle */
+	VSHMI_OPEN,
+	VSHMI_CLOSED,
+};
+
+/* What a producer and a consumer have in common; the first member of both handles. */
+struct vshmi_end {
+	enum vshmi_life life;
+	struct vshm_region *region;
+	uint32_t kind, index, flags;
+	uint64_t id;
+	char name[VSHM_NAME_SIZE];
+	struct vshmi_shared_entry *entry;
+	struct vshmi_link link; /* granted consumer, or requested producer */
+	struct vshmi_end *next; /* handles of this region, open or closed; kept, so that a second close is noticed */
+	struct vshmi_tx *tx;	/* producers */
+	bool adrift;		/* producer: no consumer; every use of tx holds the lock, for the keeper may grant one */
+};
+
+/* One entry of this peer's own directory. `end` NULL while `state` is CLOSED: the other side still refers to it. */
+struct vshmi_own {
+	uint32_t state; /* enum vshm_end_state */
+	uint32_t kind;
+	uint64_t id, ring_offset, ring_size;
+	struct vshmi_end *end;
+	struct vshmi_link link;
+};
+
+/* A peer, and what was noticed of it. */
+struct vshmi_peer {
+	uint32_t segment;
+	uint64_t offset, size;
+	struct vshmi_shared_section *section; /* NULL: pending */
+	uint32_t state; /* enum vshm_peer_state as last examined; atomic, read without the lock */
+	uint64_t incarnation, heartbeat, changes;
+	int64_t beat_seen_ns, died_seen_ns;
+};
+
+#define VSHMI_HANDLE_SIZE 4096u /* an end has a page of its own */
+
+struct vshm_region {
+	uint64_t magic; /* VSHM_MAGIC; zero pages in a forked child */
+	struct vshmi_mutex lock;
+	struct vshmi_transport transport;
+	char name[VSHM_NAME_SIZE];
+	uint8_t uuid[16];
+	uint32_t profile, peers;
+	uint64_t layout_page, created_ns, size;
+	vshm_peer self; /* VSHM_PEER_ANY: observer */
+	uint64_t incarnation;
+	uint32_t alive; /* what our alive word must say */
+	uint32_t ways, beat_ms, lease_ms;
+	bool has_keeper, guarded;
+	struct vshmi_host host;
+	char label[VSHM_NAME_SIZE];
+	vshm_log_fn log;
+	void *log_arg;
+	struct vshmi_shared_section *section; /* own */
+	struct vshmi_peer peer[VSHM_MAX_PEERS];
+	struct vshmi_own own[VSHM_ENTRIES];
+	struct vshmi_end *handles;
+	uint64_t next_id;
+	uint32_t bell[VSHM_MAX_PEERS]; /* the last value rung; atomic */
+	uint32_t status; /* 0, ESTALE, ENODEV; atomic */
+	uint32_t gone;	 /* set by the SIGBUS guard; atomic */
+	struct vshmi_word32 kick; /* private: wakes this process' own waiters */
+	struct vshmi_mark mark;
+	struct vshmi_thread *keeper;
+	uint32_t keeper_phase; /* a private futex, keeper.c */
+	int keeper_result;
+	vshm_peer wanted_peer;
+	char *keeper_why;
+	bool rescan; /* a producer of ours lost its consumer: look at all requests again */
+	struct vshmi_mutex why_lock; /* guards `why` alone */
+	char why[VSHM_WHY_SIZE];
+};
+
+/* 0, -EINVAL for NULL, -ECHILD in a forked child. */
+static inline int vshmi_region_handle(const struct vshm_region *region)
+{
+	if (!region)
+		return -EINVAL;
+	return VSHMI_LIKELY(region->magic == VSHM_MAGIC) ? 0 : -ECHILD;
+}
+
+/* 0, -ESTALE or -ENODEV: can this region still be used? Cheap. */
+static inline int vshmi_region_usable(const struct vshm_region *region)
+{
+	if (VSHMI_UNLIKELY(__atomic_load_n(&region->gone, __ATOMIC_RELAXED)))
+		return -ENODEV;
+	return -(int)__atomic_load_n(&region->status, __ATOMIC_RELAXED);
+}
+
+static inline bool vshmi_observes(const struct vshm_region *region)
+{
+	return region->self == VSHM_PEER_ANY;
+}
+
+/* ---- open.c ---- */
+
+/* Maps, reads the superblocks, finds the sections. On failure nothing is left. */
+int vshmi_region_map(struct vshm_region *region, const struct vshmi_uri *uri, const struct vshmi_transport_ops *ops,
+		     bool observe, char *why);
+void vshmi_region_unmap(struct vshm_region *region);
+
+/* Remembers why a call failed (and tells the log hook). Returns `error`. Takes no lock that callers may hold. */
+int vshmi_region_fail(struct vshm_region *region, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void vshmi_region_log(struct vshm_region *region, enum vshm_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- explain.c ---- */
+
+/* Puts a superblock's fault into a sentence with the cure. Returns `error`. */
+int vshmi_explain_superblock(char *why, int error, const char *path, const struct vshm_fault *fault, uint64_t mapped);
+
+/* ---- slot.c ---- */
+
+/* Takes the wanted slot, or any; makes its section writable and initialises it. In the keeper's thread. */
+int vshmi_slot_take(struct vshm_region *region, char *why);
+void vshmi_slot_leave(struct vshm_region *region);
+
+/* ---- keeper.c ---- */
+
+int vshmi_keeper_start(struct vshm_region *region, char *why);
+void vshmi_keeper_stop(struct vshm_region *region);
+
+/* Wakes all threads of this process that wait in this region. */
+void vshmi_region_kick(struct vshm_region *region);
+
+/* ---- peer.c ---- */
+
+/* Looks closely at one peer (system calls, lock held) and remembers its state. `identity` may be NULL. */
+enum vshm_peer_state vshmi_peer_examine(struct vshm_region *region, vshm_peer peer, struct vshm_identity *identity);
+
+/* The state as last examined; any thread. */
+static inline enum vshm_peer_state vshmi_peer_known(const struct vshm_region *region, vshm_peer peer)
+{
+	return (enum vshm_peer_state)__atomic_load_n(&region->peer[peer].state, __ATOMIC_RELAXED);
+}
+
+/* Does the alive word say that this peer will not come back? One load. */
+bool vshmi_peer_dead(const struct vshm_region *region, vshm_peer peer);
+
+/* After a pause of this process all leases begin anew. */
+void vshmi_peer_restart_leases(struct vshm_region *region);
+
+bool vshmi_peer_same_kernel(const struct vshm_region *region, const struct vshm_identity *identity);
+
+/* Rings a peer's doorbell: a hint that something changed. Never blocks, any thread. */
+void vshmi_peer_ring(struct vshm_region *region, vshm_peer peer);
+
+/* ---- directory.c: this peer's own entries ---- */
+
+/*
+ * Opens an entry (and room for a ring of `ring_size`) for `end`, whose name, kind and flags are set. 0, -ENOSPC.
+ * Tells nobody yet.
+ */
+int vshmi_entry_take(struct vshm_region *region, struct vshmi_end *end, uint64_t ring_size);
+
+/* The largest ring that would fit now. */
+uint64_t vshmi_ring_room(struct vshm_region *region);
+
+/* The end is closed: its entry goes as soon as the other side no longer refers to it. */
+void vshmi_entry_retire(struct vshm_region *region, struct vshmi_end *end);
+
+/* Raises the change counter, so that others look at the directory. */
+void vshmi_directory_changed(struct vshm_region *region);
+
+/* A page for an end, zeroed; NULL when there is no memory. Dropping it marks it closed. */
+struct vshmi_end *vshmi_handle_take(struct vshm_region *region);
+void vshmi_handle_drop(struct vshmi_end *end);
+
+/* 0; -EINVAL: NULL or closed; -ECHILD. */
+static inline int vshmi_end_handle(const struct vshmi_end *end)
+{
+	if (!end || end->life == VSHMI_CLOSED)
+		return -EINVAL;
+	return end->life == VSHMI_OPEN ? 0 : -ECHILD;
+}
+
+/* ---- handshake.c: how two ends find each other ---- */
+
+/* Calls `visit` for every lawful entry of every peer that has a user, until it returns non-zero, which is returned. */
+struct vshmi_seen {
+	vshm_peer peer;
+	uint32_t index;
+	uint64_t incarnation;
+	struct vshm_entry entry;
+};
+int vshmi_directory_visit(struct vshm_region *region, int (*visit)(void *arg, const struct vshmi_seen *seen), void *arg);
+
+/* Is an open producer of that name there, besides `not_this`? */
+bool vshmi_producer_exists(struct vshm_region *region, const char *name, uint64_t not_this);
+
+/* Rings every peer whose consumer looks for `name`. */
+void vshmi_producer_announce(struct vshm_region *region, const char *name);
+
+/* Grants requests to all producers of ours that are adrift. Lock held; also called by the keeper. */
+void vshmi_grant_requests(struct vshm_region *region);
+
+/*
+ * Is the other side still there? 0; -ENODATA it closed in order; -ENOENT its entry is gone, so it closed and was done;
+ * -EPIPE its peer died, or a new one took the slot.
+ */
+int vshmi_link_check(const struct vshm_region *region, const struct vshmi_link *link);
+
+/* Forgets the consumer of a producer. */
+void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end);
+
+/*
+ * One step of a consumer towards a producer: requests one, or looks whether it was granted. 0: granted, `entry` is a copy
+ * of the producer's entry; -EAGAIN; -EBUSY: it has another consumer; -EPROTO with `fault` filled.
+ */
+int vshmi_request_step(struct vshm_region *region, struct vshmi_end *end, struct vshm_entry *entry,
+		       struct vshm_fault *fault);
+
+/* Withdraws a consumer's request: nothing refers to the producer any more. */
+void vshmi_request_withdraw(struct vshm_region *region, struct vshmi_end *end);
+
+/* Has a producer of that name a live consumer already? */
+bool vshmi_ring_is_taken(struct vshm_region *region, const char *name);
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Taking a slot: one compare-and-swap on its alive word. A slot is free when nobody holds it or its last user is fenced,
+ * and when no live consumer still drains what that user left. What is needed to decide this is only read.
+ */
+#include "region/region.h"
+
+#define CLAIM_POLL_NS (INT64_C(10) * 1000 * 1000)
+
+enum readiness {
+	READY,
+	SOON,  /* died but not fenced, or still drained */
+	TAKEN, /* in use, or not ours to write */
+};
+
+struct drain {
+	vshm_peer peer;
+	uint64_t incarnation;
+	struct vshm_region *region;
+};
+
+static int is_drained_by(void *arg, const struct vshmi_seen *seen)
+{
+	const struct drain *drain = arg;
+
+	return seen->entry.kind == VSHM_CONSUMER && seen->entry.state == VSHM_END_OPEN && seen->entry.other_id &&
+	       seen->entry.other_peer == drain->peer && seen->entry.other_incarnation == drain->incarnation &&
+	       !vshmi_peer_dead(drain->region, seen->peer);
+}
+
+static bool still_drained(struct vshm_region *region, vshm_peer peer)
+{
+	struct drain drain = {peer, vshmi_incarnation_load(region->peer[peer].section), region};
+
+	return drain.incarnation && vshmi_directory_visit(region, is_drained_by, &drain);
+}
+
+static enum readiness slot_readiness(struct vshm_region *region, vshm_peer peer, bool patient)
+{
+	struct vshmi_peer *p = &region->peer[peer];
+
+	if (!p->section || !region->transport.segment[p->segment].can_write)
+		return TAKEN;
+	switch (vshmi_peer_examine(region, peer, NULL)) {
+	case VSHM_PEER_FREE:
+	case VSHM_PEER_FENCED:
+		return patient && still_drained(region, peer) ? SOON : READY;
+	case VSHM_PEER_DIED:
+		return SOON;
+	default:
+		return TAKEN;
+	}
+}
+
+/* The same machine after a reboot gets its own slot again, before any other is taken. */
+static bool was_ours(struct vshm_region *region, vshm_peer peer)
+{
+	struct vshm_identity identity;
+	struct vshm_fault fault;
+
+	return region->peer[peer].section && !vshmi_identity_read(region->peer[peer].section, &identity, &fault) &&
+	       identity.incarnation && !memcmp(identity.machine_id, region->host.machine_id, 16) &&
+	       memcmp(identity.boot_id, region->host.boot_id, 16) &&
+	       vshmi_load32(&region->peer[peer].section->alive);
+}
+
+static bool claim(struct vshm_region *region, vshm_peer peer)
+{
+	struct vshmi_peer *p = &region->peer[peer];
+	uint32_t before = vshmi_load_acquire32(&p->section->alive);
+
+	/* it may have been taken since it was examined: only these two values can be replaced */
+	if (before && !(before & VSHM_ALIVE_DIED))
+		return false;
+	if (vshmi_transport_protect(&region->transport, p->segment, p->offset, p->size, true))
+		return false;
+	region->alive = vshmi_thread_id() | VSHM_ALIVE_WAITERS;
+	/* first the mark, then the claim: dying in between leaves a word that is not ours alone */
+	if (region->has_keeper)
+		(void)vshmi_mark_set(&region->mark, (uint32_t *)(void *)&p->section->alive);
+	if (vshmi_compare_exchange32(&p->section->alive, before, region->alive))
+		return true;
+	if (region->has_keeper)
+		vshmi_mark_clear(&region->mark);
+	(void)vshmi_transport_protect(&region->transport, p->segment, p->offset, p->size, false);
+	return false;
+}
+
+/* Everything of the last user goes before the new incarnation is published. */
+static int initialise(struct vshm_region *region)
+{
+	struct vshmi_shared_section *section = region->section;
+	struct vshm_identity identity = {
+		.state = VSHM_SECTION_LIVE,
+		.ways = region->ways,
+		.pid_namespace = region->host.pid_namespace,
+		.start_ticks = region->host.start_ticks,
+		.attached_ns = vshmi_wall_clock_ns(),
+		.pid = region->host.pid,
+		.uid = region->host.uid,
+		.beat_ms = region->beat_ms,
+		.ivshmem_id = UINT32_MAX,
+	};
+	int rc = vshmi_random(&region->incarnation, sizeof(region->incarnation));
+
+	if (!rc)
+		rc = vshmi_random(&region->next_id, sizeof(region->next_id));
+	if (rc)
+		return rc;
+	region->incarnation |= 1; /* never 0 */
+	region->next_id >>= 1;	  /* counts up and never gets to 0 */
+	memcpy(identity.machine_id, region->host.machine_id, sizeof(identity.machine_id));
+	memcpy(identity.boot_id, region->host.boot_id, sizeof(identity.boot_id));
+	memcpy(identity.label, region->label, sizeof(identity.label));
+	vshmi_identity_write(section, &identity);
+	for (unsigned i = 0; i < VSHM_ENTRIES; i++)
+		vshmi_entry_free(&section->directory[i]);
+	for (vshm_peer i = 0; i < region->peers; i++) /* go on from the old values: others may sleep on them */
+		region->bell[i] = vshmi_load32(&section->bell[i].word);
+	vshmi_incarnation_publish(section, region->incarnation);
+	vshmi_directory_changed(region);
+	return 0;
+}
+
+static int settle(struct vshm_region *region, vshm_peer peer)
+{
+	int rc;
+
+	region->section = region->peer[peer].section;
+	region->self = peer;
+	rc = initialise(region);
+	if (rc) {
+		vshmi_slot_leave(region);
+		region->self = VSHM_PEER_ANY;
+	}
+	return rc;
+}
+
+/* One round over the candidates: 1 taken one, 0 none; *soon tells whether waiting may help. */
+static int claim_round(struct vshm_region *region, bool patient, bool *soon)
+{
+	for (int own_first = 1; own_first >= 0; own_first--) {
+		for (vshm_peer i = 0; i < region->peers; i++) {
+			enum readiness readiness;
+
+			if (region->wanted_peer != VSHM_PEER_ANY && region->wanted_peer != i)
+				continue;
+			if (own_first && !was_ours(region, i))
+				continue;
+			readiness = slot_readiness(region, i, patient);
+			if (readiness == READY && claim(region, i)) {
+				int rc = settle(region, i);
+
+				return rc ? rc : 1;
+			}
+			*soon |= readiness == SOON;
+		}
+	}
+	return 0;
+}
+
+static int refuse(struct vshm_region *region, char *why)
+{
+	struct vshm_identity identity;
+	vshm_peer peer = region->wanted_peer;
+
+	if (peer == VSHM_PEER_ANY)
+		return vshmi_why(why, -EBUSY,
+				 "all %u slots of region %s are taken (or not writable for you): see `vshmctl show`; free one with "
+				 "`vshmctl evict`, or create it with more --peers",
+				 region->peers, region->name);
+	if (!region->peer[peer].section)
+		return vshmi_why(why, -ENOENT, "peer %u of region %s has no segment yet: create it first", peer,
+				 region->name);
+	if (!region->transport.segment[region->peer[peer].segment].can_write)
+		return vshmi_why(why, -EACCES, "the segment of peer %u is not writable for you: check its owner and mode",
+				 peer);
+	(void)vshmi_peer_examine(region, peer, &identity);
+	return vshmi_why(why, -EBUSY, "peer %u of region %s is taken by %s (pid %u): choose another, or `vshmctl evict` it",
+			 peer, region->name, identity.incarnation ? identity.label : "somebody", identity.pid);
+}
+
+int vshmi_slot_take(struct vshm_region *region, char *why)
+{
+	int64_t give_up = vshmi_clock_ns() + VSHMI_DRAIN_NS;
+	bool patient = true;
+
+	for (;;) {
+		bool soon = false;
+		int rc = claim_round(region, patient, &soon);
+
+		if (rc > 0)
+			return 0;
+		if (rc < 0)
+			return vshmi_why(why, rc, "no random numbers: %s", vshm_strerror(rc));
+		if (!soon || !patient)
+			return refuse(region, why);
+		vshmi_sleep_ns(CLAIM_POLL_NS);
+		patient = vshmi_clock_ns() < give_up; /* one last round takes what is still drained */
+	}
+}
+
+void vshmi_slot_leave(struct vshm_region *region)
+{
+	struct vshmi_word32 *alive = &region->section->alive;
+
+	if (region->has_keeper)
+		vshmi_mark_clear(&region->mark);
+	/* when it is no longer ours (evicted), leave it as it is */
+	if (!__atomic_load_n(&region->gone, __ATOMIC_RELAXED) && vshmi_compare_exchange32(alive, region->alive, 0))
+		vshmi_futex_wake(vshmi_futex_address(alive));
+}
