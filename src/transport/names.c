@@ -92,6 +92,19 @@ static int open_registration(const struct vshmi_place *place, const char *name, 
 	return fd < 0 ? vshmi_file_failed(why, place->shown, "open it") : fd;
 }
 
+/* Who may rename files can make one name mean what another one stands for. */
+static int check_run_directory(const struct vshmi_place *place, char *why)
+{
+	struct stat st;
+
+	if (fstat(place->dir, &st))
+		return vshmi_file_failed(why, run_directory(), "look at it");
+	if ((st.st_mode & 022) && !(st.st_mode & S_ISVTX))
+		return vshmi_why(why, -EACCES, "%s: others than its owner may change it (mode %04o): chmod go-w it",
+				 run_directory(), (unsigned)(st.st_mode & 07777));
+	return 0;
+}
+
 static int look_up(const struct vshmi_place *place, const char *name, char *line, char *why)
 {
 	int error, fd = open_registration(place, name, why);
@@ -121,6 +134,8 @@ int vshmi_name_lookup(const char *name, char uri[VSHMI_REGISTERED_SIZE], char *w
 	else if (error)
 		error = vshmi_why(why, error, "%s: cannot open this directory", run_directory());
 	else
+		error = check_run_directory(&place, why);
+	if (!error)
 		error = look_up(&place, name, uri, why);
 	vshmi_place_fini(&place);
 	return error;
