@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The peers that are to die: "peer ROLE URI NOTES PEER RUN PACE_US FD". They only stop by being killed, when the
+ * notes say so, or with an error, which they note.
+ */
+#include "crash.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct doomed {
+	struct vshm_region *region;
+	struct notes *notes;
+	uint64_t run, seed;
+	unsigned pace_us;
+	int fd;
+};
+
+static int give_up(struct doomed *d, const char *what, int rc)
+{
+	char why[VSHM_WHY_SIZE] = "";
+
+	if (d->region)
+		(void)vshm_region_why(d->region, why);
+	fprintf(stderr, "peer of run %llu: %s: %d %s: %s\n", (unsigned long long)d->run, what, rc, vshm_strerror(rc),
+		why);
+	note(d->notes->error, -rc);
+	return 1;
+}
+
+static void pace(struct doomed *d)
+{
+	if (d->pace_us && support_below(&d->seed, 8) == 0)
+		support_sleep_us((int64_t)support_below(&d->seed, d->pace_us));
+}
+
+static int open_producer(struct doomed *d, struct vshm_producer **p)
+{
+	struct vshm_producer_options o = VSHM_PRODUCER_OPTIONS_INIT;
+	int rc;
+
+	o.ring_size = RING_SIZE;
+	rc = vshm_producer_open(d->region, RING_NAME, &o, p);
+	if (rc)
+		return give_up(d, "producer open", rc);
+	note(d->notes->ready, 1);
+	return 0;
+}
+
+/* ---- a producer ---- */
+
+static int send_one(struct doomed *d, struct vshm_producer *p, uint64_t number)
+{
+	uint32_t more = support_below(&d->seed, 4) == 0 ? VSHM_MORE : 0;
+	size_t size = record_size(d->run, number);
+	void *data;
+	int rc;
+
+	do
+		rc = vshm_producer_reserve(p, size, &data, SUPPORT_LONG);
+	while (rc == -EHOSTDOWN);
+	if (rc)
+		return give_up(d, "reserve", rc);
+	record_fill(data, d->run, number);
+	note(d->notes->started, number + 1);
+	rc = vshm_producer_commit(p, size, more);
+	if (rc)
+		return give_up(d, "commit", rc);
+	if (!more)
+		note(d->notes->done, number + 1);
+	return 0;
+}
+
+static int produce(struct doomed *d)
+{
+	struct vshm_producer *p = NULL;
+	uint64_t number = 0;
+	int rc;
+
+	if (open_producer(d, &p))
+		return 1;
+	while (!noted(d->notes->stop)) {
+		if (send_one(d, p, number++))
+			return 1;
+		pace(d);
+	}
+	rc = vshm_producer_close(p, SUPPORT_LONG);
+	return rc ? give_up(d, "close", rc) : 0;
+}
+
+/* ---- a producer that reads a pipe straight into the ring ---- */
+
+static int produce_from_pipe(struct doomed *d)
+{
+	struct vshm_producer *p = NULL;
+	uint64_t number = 0;
+	void *data;
+	ssize_t got;
+	int rc;
+
+	if (open_producer(d, &p))
+		return 1;
+	for (;;) {
+		rc = vshm_producer_reserve(p, MAX_PAYLOAD, &data, SUPPORT_LONG);
+		if (rc)
+			return give_up(d, "reserve", rc);
+		got = read(d->fd, data, MAX_PAYLOAD);
+		if (got <= 0)
+			return 0;
+		note(d->notes->started, ++number);
+		rc = vshm_producer_commit(p, (size_t)got, 0);
+		if (rc)
+			return give_up(d, "commit", rc);
+		note(d->notes->done, number);
+	}
+}
+
+struct reader {
+	int fd;
+	unsigned char *data;
+	size_t size;
+};
+
+static void *read_for_ever(void *arg)
+{
+	const struct reader *r = arg;
+
+	while (read(r->fd, r->data, r->size) > 0)
+		;
+	return NULL;
+}
+
+/* Three threads in read(2) at once, over the whole ring, and never a commit: a dying process writes for as long as any
+   of its threads is inside the kernel. */
+static int pour_into_reserved(struct doomed *d)
+{
+	struct vshm_producer *p = NULL;
+	struct reader readers[3];
+	pthread_t threads[3];
+	void *data;
+	size_t part;
+	int rc;
+
+	if (open_producer(d, &p))
+		return 1;
+	part = vshm_producer_max_record(p) / 3;
+	rc = vshm_producer_reserve(p, 3 * part, &data, SUPPORT_LONG);
+	if (rc)
+		return give_up(d, "reserve all", rc);
+	for (unsigned i = 0; i < 3; i++) {
+		readers[i] = (struct reader){d->fd, (unsigned char *)data + i * part, part};
+		if (pthread_create(&threads[i], NULL, read_for_ever, &readers[i]))
+			return 1;
+	}
+	note(d->notes->ready, 2);
+	for (unsigned i = 0; i < 3; i++)
+		(void)pthread_join(threads[i], NULL);
+	return 0;
+}
+
+/* ---- a consumer ---- */
+
+static int check_record(struct doomed *d, const struct vshm_view *v, uint64_t *expected)
+{
+	uint64_t number;
+
+	memcpy(&number, (const char *)v->data + 8, 8);
+	if (!noted(d->notes->first)) {
+		*expected = number;
+		note(d->notes->first, number + 1);
+	}
+	if (number != *expected || !record_is(v, d->run, number)) {
+		fprintf(stderr, "peer: record %llu where %llu was expected, or spoilt\n", (unsigned long long)number,
+			(unsigned long long)*expected);
+		return give_up(d, "record", -EILSEQ);
+	}
+	++*expected;
+	return 0;
+}
+
+static int consume(struct doomed *d)
+{
+	struct vshm_consumer *c = NULL;
+	struct vshm_view v;
+	uint64_t expected = 0;
+	int rc = vshm_consumer_open(d->region, RING_NAME, NULL, &c);
+
+	if (rc)
+		return give_up(d, "consumer open", rc);
+	note(d->notes->ready, 1);
+	for (;;) {
+		rc = vshm_consumer_peek(c, &v, SUPPORT_LONG);
+		if (rc == -EHOSTDOWN)
+			continue;
+		if (rc == -ENODATA)
+			return 0;
+		if (rc)
+			return give_up(d, "peek", rc);
+		if (check_record(d, &v, &expected))
+			return 1;
+		(void)vshm_consumer_release(c);
+		note(d->notes->done, expected);
+		pace(d);
+	}
+}
+
+/* ---- one that does nothing until it learns that it was evicted ---- */
+
+static int idle(struct doomed *d)
+{
+	struct vshm_consumer *c = NULL;
+	struct vshm_producer *p = NULL;
+	struct vshm_view v;
+	void *data;
+	int rc;
+
+	if (open_producer(d, &p) || vshm_consumer_open(d->region, "nobody", NULL, &c))
+		return 1;
+	note(d->notes->ready, 2);
+	do
+		rc = vshm_region_status(d->region);
+	while (!rc && !noted(d->notes->stop));
+	if (rc != -ESTALE)
+		return give_up(d, "status", rc ? rc : -ETIMEDOUT);
+	rc = vshm_producer_reserve(p, MAX_PAYLOAD, &data, SUPPORT_LONG);
+	if (rc != -ESTALE)
+		return give_up(d, "reserve of an evicted peer", rc ? rc : -EIO);
+	rc = vshm_consumer_peek(c, &v, SUPPORT_LONG);
+	if (rc != -ESTALE)
+		return give_up(d, "peek of an evicted peer", rc ? rc : -EIO);
+	return vshm_region_close(d->region) ? 1 : 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct doomed *d);
+} roles[] = {
+	{"produce", produce}, {"pipe", produce_from_pipe}, {"pour", pour_into_reserved},
+	{"consume", consume}, {"idle", idle},
+};
+
+int peer_main(int argc, char **argv)
+{
+	struct vshm_open_options o = VSHM_OPEN_OPTIONS_INIT;
+	struct doomed d;
+	int rc;
+
+	if (argc != 9)
+		return 2;
+	memset(&d, 0, sizeof(d));
+	d.notes = map_notes(argv[4]);
+	d.run = strtoull(argv[6], NULL, 10);
+	d.seed = d.run * 77;
+	d.pace_us = (unsigned)strtoul(argv[7], NULL, 10);
+	d.fd = atoi(argv[8]);
+	if (!d.notes)
+		return 2;
+	o.peer = (vshm_peer)strtoul(argv[5], NULL, 10);
+	rc = vshm_region_open(argv[3], &o, &d.region, NULL);
+	if (rc)
+		return give_up(&d, "region open", rc);
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		if (!strcmp(roles[i].name, argv[2]))
+			return roles[i].run(&d);
+	return 2;
+}
