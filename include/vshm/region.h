@@ -230,6 +230,7 @@ VSHM_API VSHM_MUST_USE int vshm_region_end(struct vshm_region *region, vshm_peer
 /*
  * Looks at every word of the layout and calls `found` for each that breaks a rule; nothing is written.
  * A peer that is busy attaching can look unlawful for an instant: each finding was seen twice, 20 ms apart.
+ * In a fault, peer VSHM_PEER_ANY means the superblock; the offset is then in the segment, else in the peer's section.
  * Returns the number of findings. Blocks at most 200 ms. Errors: -EINVAL, -ECHILD.
  */
 VSHM_API VSHM_MUST_USE int vshm_region_check(struct vshm_region *region,

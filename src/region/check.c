@@ -37,21 +37,121 @@ static void check_pair(struct findings *findings, vshm_peer peer, uint32_t index
 		    a->ring_offset);
 }
 
+/* The two ends of a connected ring, as far as they can be told to be wrong while both may be moving. */
+struct flow {
+	const unsigned char *data;
+	uint64_t size, head, tail;
+	const struct vshmi_shared_entry *producer, *consumer;
+};
+
+/* The entry that a producer granted, if that one still is what the grant says. */
+static const struct vshmi_shared_entry *granted_entry(const struct vshm_region *region, const struct vshm_entry *producer)
+{
+	const struct vshmi_peer *peer = &region->peer[producer->other_peer];
+
+	if (!producer->other_id || !peer->section ||
+	    vshmi_incarnation_load(peer->section) != producer->other_incarnation)
+		return NULL;
+	for (uint32_t i = 0; i < VSHM_ENTRIES; i++)
+		if (vshmi_entry_id(&peer->section->directory[i]) == producer->other_id)
+			return &peer->section->directory[i];
+	return NULL;
+}
+
+/* Walks the records between head and tail: the rule that the first bad one breaks, and where; 0: none. */
+static uint32_t broken_record(const struct flow *flow, uint64_t *at, uint64_t *header)
+{
+	uint32_t sequence = 0;
+
+	for (*at = flow->head; *at != flow->tail;) { /* at most size / 8 steps */
+		uint64_t offset = *at & (flow->size - 1), span;
+		uint32_t tag;
+
+		*header = vshmi_load64((const struct vshmi_word64 *)(const void *)(flow->data + offset));
+		tag = vshmi_record_tag(*header);
+		span = vshmi_record_span(vshmi_record_size(*header));
+		if ((tag & 0xff) != VSHM_RECORD_DATA && (tag & 0xff) != VSHM_RECORD_PAD)
+			return VSHM_RULE_RECORD_KIND;
+		if (*at != flow->head && tag >> 8 != (sequence & 0xffffff))
+			return VSHM_RULE_RECORD_SEQUENCE;
+		if (span > flow->size - offset || span > flow->tail - *at)
+			return VSHM_RULE_RECORD_LENGTH;
+		if ((tag & 0xff) == VSHM_RECORD_PAD && (!offset || span != flow->size - offset))
+			return VSHM_RULE_RECORD_PAD;
+		sequence = (tag >> 8) + 1;
+		*at += span;
+	}
+	return 0;
+}
+
+/* Records can be judged only when neither end moved meanwhile. */
+static void check_records(struct findings *findings, vshm_peer peer, uint64_t ring_offset, const struct flow *flow)
+{
+	uint64_t at, header = 0;
+	uint32_t rule = broken_record(flow, &at, &header);
+
+	if (rule && vshmi_load_acquire64(&flow->consumer->position) == flow->head &&
+	    vshmi_load_acquire64(&flow->producer->position) == flow->tail)
+		add(findings, peer, rule, ring_offset + (at & (flow->size - 1)), header);
+}
+
+static void check_flow(struct findings *findings, const struct vshm_region *region, vshm_peer peer, uint32_t index,
+		       const struct vshm_entry *entry)
+{
+	const struct vshmi_shared_section *section = region->peer[peer].section;
+	const struct vshmi_shared_entry *consumer = granted_entry(region, entry);
+	struct flow flow = {.producer = &section->directory[index], .consumer = consumer, .size = entry->ring_size};
+	uint64_t at = entry_offset(index, offsetof(struct vshm_entry, position)), later;
+
+	if (!consumer)
+		return;
+	/* the head before the tail, and once more after it: both only grow */
+	flow.head = vshmi_load_acquire64(&consumer->position);
+	flow.tail = vshmi_load_acquire64(&flow.producer->position);
+	later = vshmi_load_acquire64(&consumer->position);
+	if (flow.head == VSHM_NOT_STARTED || later == VSHM_NOT_STARTED)
+		return;
+	if (flow.head % 8 || flow.tail % 8)
+		return; /* found elsewhere */
+	if ((int64_t)(flow.tail - flow.head) < 0)
+		add(findings, entry->other_peer, VSHM_RULE_HEAD_RANGE,
+		    (uint64_t)((const char *)&consumer->position - (const char *)region->peer[entry->other_peer].section),
+		    flow.head);
+	else if ((int64_t)(flow.tail - later) > (int64_t)flow.size)
+		add(findings, peer, VSHM_RULE_TAIL_RANGE, at, flow.tail);
+	else if (flow.tail - flow.head <= flow.size) {
+		flow.data = (const unsigned char *)section + entry->ring_offset;
+		check_records(findings, peer, entry->ring_offset, &flow);
+	}
+}
+
 static void check_positions(struct findings *findings, const struct vshm_region *region, vshm_peer peer, uint32_t index,
 			    const struct vshm_entry *entry)
 {
-	uint64_t at = entry_offset(index, offsetof(struct vshm_entry, position));
-	struct vshm_end_info info = VSHM_END_INFO_INIT;
 	uint32_t rule = entry->kind == VSHM_PRODUCER ? VSHM_RULE_TAIL_ALIGN : VSHM_RULE_HEAD_ALIGN;
 
 	if (entry->position != VSHM_NOT_STARTED && entry->position % 8)
-		add(findings, peer, rule, at, entry->position);
-	if (entry->kind != VSHM_PRODUCER || !entry->other_id ||
-	    vshm_region_end((struct vshm_region *)(uintptr_t)region, peer, index, &info) || !info.connected)
+		add(findings, peer, rule, entry_offset(index, offsetof(struct vshm_entry, position)), entry->position);
+	if (entry->kind != VSHM_PRODUCER)
 		return;
-	if (entry->other_start % 8)
+	if (entry->other_id && (entry->other_start % 8 || (int64_t)(entry->position - entry->other_start) < 0))
 		add(findings, peer, VSHM_RULE_START, entry_offset(index, offsetof(struct vshm_entry, other_start)),
 		    entry->other_start);
+	check_flow(findings, region, peer, index, entry);
+}
+
+/* The superblocks were lawful when the region was opened; are they still? */
+static void check_superblocks(struct findings *findings, const struct vshm_region *region)
+{
+	for (uint32_t i = 0; i < region->transport.segment_count; i++) {
+		const struct vshmi_segment *segment = &region->transport.segment[i];
+		struct vshm_superblock superblock;
+		struct vshm_fault fault;
+
+		if (segment->base && vshmi_superblock_read((const struct vshmi_shared_superblock *)(const void *)segment->base,
+							   segment->size, &superblock, &fault))
+			add(findings, VSHM_PEER_ANY, fault.rule, fault.offset, fault.value);
+	}
 }
 
 static void check_entries(struct findings *findings, const struct vshm_region *region, vshm_peer number)
@@ -96,6 +196,7 @@ static void check_peer(struct findings *findings, const struct vshm_region *regi
 static void look(struct findings *findings, const struct vshm_region *region)
 {
 	findings->count = 0;
+	check_superblocks(findings, region);
 	for (vshm_peer i = 0; i < region->peers; i++)
 		check_peer(findings, region, i);
 }

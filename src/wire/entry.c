@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A directory entry: one end of a ring. Its id frames every read, as the incarnation does for the header; ids are never
- * used again, so the same id before and after means one and the same entry.
+ * used again, so the same id before and after means one and the same entry. Likewise the id of the other end frames
+ * what is said about that.
  */
 #include "wire/wire.h"
 
@@ -61,6 +62,21 @@ static int check(const struct vshm_entry *e, uint64_t section_size, uint32_t pee
 	return check_ring(e, section_size, at);
 }
 
+/* Did the entry, or whom it names, change since it was copied? */
+static bool changed(const struct vshmi_shared_entry *shared, const struct vshm_entry *copy)
+{
+	return vshmi_load64(&shared->what[0]) != copy->id || vshmi_load64(&shared->other_id) != copy->other_id;
+}
+
+/*
+ * An open entry without id: unlawful, unless it was freed after its state was loaded. In that case the state says so by
+ * now, or is that of the next user, who has stored an id before.
+ */
+static bool was_freed(const struct vshmi_shared_entry *shared, uint32_t state)
+{
+	return vshmi_load_acquire32(&shared->state) != state || vshmi_load64(&shared->what[0]);
+}
+
 /* Lines 1 to 3, each word once. The id of the other end is loaded first: it was stored last. */
 static void load_rest(const struct vshmi_shared_entry *shared, struct vshm_entry *e)
 {
@@ -99,10 +115,10 @@ int vshmi_entry_read(const struct vshmi_shared_section *section, uint32_t index,
 	vshmi_load_block(copy.word + 1, shared->what + 1, 15);
 	load_rest(shared, &copy.entry);
 	vshmi_fence_acquire();
-	if (vshmi_load64(&shared->what[0]) != copy.word[0])
+	if (changed(shared, &copy.entry))
 		return -EAGAIN;
 	if (!copy.entry.id)
-		return broken(&at, VSHM_RULE_ENTRY_ID, 0, 0);
+		return was_freed(shared, copy.entry.state) ? -EAGAIN : broken(&at, VSHM_RULE_ENTRY_ID, 0, 0);
 	rc = check(&copy.entry, section_size, peers, &at);
 	if (!rc)
 		*out = copy.entry;
@@ -120,7 +136,7 @@ void vshmi_entry_open(struct vshmi_shared_entry *shared, const struct vshm_entry
 	const uint64_t zero[5] = {0};
 
 	memcpy(words, entry, sizeof(words));
-	vshmi_store64(&shared->what[0], 0);
+	vshmi_store_release64(&shared->what[0], 0); /* as in vshmi_entry_free() */
 	vshmi_fence_release();
 	vshmi_store_block(shared->what + 1, words + 1, 15);
 	vshmi_entry_set_other(shared, 0, 0, 0, 0);
@@ -134,7 +150,7 @@ void vshmi_entry_open(struct vshmi_shared_entry *shared, const struct vshm_entry
 void vshmi_entry_free(struct vshmi_shared_entry *shared)
 {
 	vshmi_store_release32(&shared->state, VSHM_END_FREE);
-	vshmi_store64(&shared->what[0], 0);
+	vshmi_store_release64(&shared->what[0], 0); /* whoever reads it sees that the entry is free: was_freed() */
 }
 
 void vshmi_entry_set_other(struct vshmi_shared_entry *shared, vshm_peer peer, uint64_t incarnation, uint64_t id,
