@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * model [quick]: explores all scenarios, then weakens each order by one step and wants to see it fail.
+ * `quick` stops after the first part; what fails is printed step by step.
+ */
+#include "scenarios.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Orders that nothing here needs, and why they are there all the same. */
+static const struct {
+	struct vmc_site site;
+	const char *reason;
+} equivalents[] = {
+	{{"producer", "acquire load of", "producer's bell"},
+	 "the fence or membarrier between note and look orders more"},
+	{{"consumer", "acquire load of", "consumer's bell"},
+	 "the fence or membarrier between note and look orders more"},
+	{{"producer", "release store of", "consumer's bell"}, "nothing is read through a bell: the look orders itself"},
+	{{"consumer", "release store of", "producer's bell"}, "nothing is read through a bell: the look orders itself"},
+	{{"writer", "release fence after store of", "magic"}, "the checksum refuses a mixture of old and new"},
+	{{"writer", "release clearing of", "entry's state"}, "of a free entry nothing else is used"},
+	{{"writer", "release clearing of", "other's id"}, "of nobody nothing else is used"},
+	{{"reader", "acquire load of", "position"}, "the ring loads the tail itself before it reads a record"},
+};
+#define EQUIVALENTS (sizeof(equivalents) / sizeof(equivalents[0]))
+
+static unsigned passed, failed;
+
+static void count(bool good)
+{
+	if (good)
+		passed++;
+	else
+		failed++;
+}
+
+static const struct vmc_scenario *scenario_at(unsigned index)
+{
+	if (index < ring_scenario_count)
+		return &ring_scenarios[index];
+	index -= ring_scenario_count;
+	return index < wire_scenario_count ? &wire_scenarios[index] : NULL;
+}
+
+static void explore_all(void)
+{
+	const struct vmc_scenario *scenario;
+	struct vmc_result result;
+
+	for (unsigned i = 0; (scenario = scenario_at(i)); i++) {
+		vmc_explore(scenario, VMC_NOT_WEAKENED, UINT64_MAX, &result);
+		printf("%-36s %8llu executions: %s\n", scenario->name, (unsigned long long)result.executions,
+		       result.failed ? result.what : "ok");
+		if (result.failed)
+			vmc_explain();
+		count(!result.failed);
+	}
+}
+
+static const char *equivalent(const struct vmc_site *site)
+{
+	for (size_t i = 0; i < EQUIVALENTS; i++)
+		if (!strcmp(equivalents[i].site.role, site->role) && !strcmp(equivalents[i].site.what, site->what) &&
+		    !strcmp(equivalents[i].site.word, site->word))
+			return equivalents[i].reason;
+	return NULL;
+}
+
+/* Equivalents are not proven by running; a while shows that nothing obvious contradicts. */
+static void weaken(unsigned index)
+{
+	const struct vmc_site *site = vmc_site(index);
+	const char *reason = equivalent(site);
+	const struct vmc_scenario *scenario;
+	struct vmc_result result = {.failed = false};
+	uint64_t executions = 0;
+	bool good;
+
+	for (unsigned i = 0; !result.failed && (scenario = scenario_at(i)); i++) {
+		if (!vmc_site_in(index, scenario))
+			continue;
+		vmc_explore(scenario, index, reason ? 5000 : UINT64_MAX, &result);
+		executions += result.executions;
+	}
+	good = result.failed == !reason;
+	printf("%s: %s %s\n    %s after %llu: %s\n", site->role, site->what, site->word,
+	       good ? (reason ? "equivalent, not caught" : "caught") : (reason ? "CAUGHT" : "NOT CAUGHT"),
+	       (unsigned long long)executions,
+	       result.failed ? result.what
+	       : reason	     ? reason
+			     : "");
+	count(good);
+}
+
+int main(int argc, char **argv)
+{
+	explore_all();
+	if (argc < 2 || strcmp(argv[1], "quick") != 0)
+		for (unsigned i = 0; vmc_site(i); i++)
+			weaken(i);
+	printf("checks: %u passed, %u failed\n", passed, failed);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A producer and a consumer that sleep for each other, on the real ring and the real sleep protocol. Both do what the
+ * ends of the library do around them: publish a pad before waiting, return the head before waiting, ring when told to.
+ */
+#include "ring/ring.h"
+#include "scenarios.h"
+#include "wait/wait.h"
+
+#include "os/os.h"
+
+#define DATA 64
+#define RECORDS 5
+
+struct setting {
+	uint64_t size; /* of the ring, at most DATA */
+	uint64_t start; /* first position */
+	unsigned records;
+	unsigned char length[RECORDS];
+	unsigned char burst; /* records per publication */
+	bool fence; /* both sides fence; else the sleeper's membarrier */
+};
+
+static struct {
+	_Alignas(64) unsigned char data[DATA];
+	struct vshmi_word64 tail, producer_armed;
+	struct vshmi_word32 consumer_bell; /* in the producer's section: rings the consumer */
+	struct vshmi_word64 head, consumer_armed;
+	struct vshmi_word32 producer_bell;
+} shared;
+
+/* Each struct belongs to one thread. */
+static struct {
+	struct vshmi_tx tx;
+	uint64_t want;
+	void *data;
+	uint32_t bell;
+} producer;
+
+static struct {
+	struct vshmi_rx rx;
+	uint32_t bell;
+	unsigned received;
+} consumer;
+
+static const struct setting *setting(void)
+{
+	return vmc_setting();
+}
+
+static void declare(void)
+{
+	vmc_payload(shared.data, sizeof(shared.data), "record");
+	vmc_name(&shared.tail, sizeof(shared.tail), "tail");
+	vmc_name(&shared.head, sizeof(shared.head), "head");
+	vmc_name(&shared.producer_armed, sizeof(shared.producer_armed), "producer's armed");
+	vmc_name(&shared.consumer_armed, sizeof(shared.consumer_armed), "consumer's armed");
+	vmc_name(&shared.consumer_bell, sizeof(shared.consumer_bell), "consumer's bell");
+	vmc_name(&shared.producer_bell, sizeof(shared.producer_bell), "producer's bell");
+}
+
+static void setup(void)
+{
+	const struct setting *s = setting();
+
+	memset(&shared, 0, sizeof(shared));
+	memset(&producer, 0, sizeof(producer));
+	memset(&consumer, 0, sizeof(consumer));
+	vshmi_tx_init(&producer.tx, shared.data, s->size, &shared.tail, &shared.producer_armed);
+	producer.tx.tail = producer.tx.head = producer.tx.published = s->start;
+	vshmi_store64(&shared.tail, s->start);
+	vshmi_tx_connect(&producer.tx, s->start, &shared.head, &shared.consumer_armed, s->fence);
+	vshmi_rx_init(&consumer.rx, &shared.head, &shared.consumer_armed);
+	vshmi_rx_connect(&consumer.rx, shared.data, s->size, s->start, &shared.tail, &shared.producer_armed, s->fence);
+}
+
+static void ring_bell(struct vshmi_word32 *bell, uint32_t *rung)
+{
+	vshmi_store_release32(bell, ++*rung);
+	vshmi_futex_wake(vshmi_futex_address(bell));
+}
+
+/* ---- the producer ---- */
+
+static void publish(void)
+{
+	if (vshmi_tx_publish(&producer.tx))
+		ring_bell(&shared.consumer_bell, &producer.bell);
+}
+
+/* A look that wrote a pad has to be followed by its publication and a new look, not by sleep. */
+static int look_for_room(void *end)
+{
+	int rc = vshmi_tx_reserve(&producer.tx, producer.want, &producer.data);
+
+	(void)end;
+	return rc == -EAGAIN && producer.tx.tail != producer.tx.published ? 1 : rc;
+}
+
+static void arm_for_room(void *end)
+{
+	(void)end;
+	vshmi_tx_arm(&producer.tx, producer.want);
+}
+
+static int look_drained(void *end)
+{
+	(void)end;
+	return vshmi_tx_drained(&producer.tx);
+}
+
+static void arm_drained(void *end)
+{
+	(void)end;
+	vshmi_tx_arm_drained(&producer.tx);
+}
+
+static void disarm_producer(void *end)
+{
+	(void)end;
+	vshmi_tx_disarm(&producer.tx);
+}
+
+static void producer_waits(int (*look)(void *end), void (*arm)(void *end))
+{
+	const struct vshmi_sleeper sleeper = {
+		.look = look,
+		.arm = arm,
+		.disarm = disarm_producer,
+		.light = !setting()->fence,
+		.count = 1,
+		.words = {&shared.producer_bell},
+	};
+	bool slept;
+	int rc;
+
+	while ((rc = look(NULL)) != 0) {
+		VMC_ASSERT(rc != -EPROTO, "the producer accuses the consumer: rule %u", producer.tx.fault.rule);
+		VMC_ASSERT(rc == -EAGAIN || rc == 1, "look: %d", rc);
+		if (producer.tx.tail != producer.tx.published)
+			publish();
+		rc = vshmi_sleep_once(&sleeper, INT64_MAX, &slept);
+		VMC_ASSERT(rc != -EPROTO, "the producer accuses the consumer: rule %u", producer.tx.fault.rule);
+		if (!rc)
+			return;
+	}
+}
+
+static unsigned char byte_of(unsigned record)
+{
+	return (unsigned char)(0x11 * (record + 1));
+}
+
+static void produce(void)
+{
+	const struct setting *s = setting();
+	unsigned char bytes[DATA];
+
+	for (unsigned i = 0; i < s->records; i++) {
+		producer.want = s->length[i];
+		producer_waits(look_for_room, arm_for_room);
+		memset(bytes, byte_of(i), producer.want);
+		vshmi_copy_out(producer.data, bytes, producer.want);
+		vshmi_tx_append(&producer.tx, producer.want);
+		if ((i + 1) % s->burst == 0)
+			publish();
+	}
+	if (producer.tx.tail != producer.tx.published)
+		publish();
+	producer_waits(look_drained, arm_drained); /* a close that lingers */
+	VMC_ASSERT(producer.tx.head == producer.tx.tail, "closed before all was read");
+}
+
+/* ---- the consumer ---- */
+
+static int look_for_records(void *end)
+{
+	(void)end;
+	return vshmi_rx_refresh(&consumer.rx);
+}
+
+static void arm_consumer(void *end)
+{
+	(void)end;
+	vshmi_rx_arm(&consumer.rx);
+}
+
+static void disarm_consumer(void *end)
+{
+	(void)end;
+	vshmi_rx_disarm(&consumer.rx);
+}
+
+static void give_back(void)
+{
+	if (vshmi_rx_return(&consumer.rx))
+		ring_bell(&shared.producer_bell, &consumer.bell);
+}
+
+static void consumer_waits(void)
+{
+	const struct vshmi_sleeper sleeper = {
+		.look = look_for_records,
+		.arm = arm_consumer,
+		.disarm = disarm_consumer,
+		.light = !setting()->fence,
+		.count = 1,
+		.words = {&shared.consumer_bell},
+	};
+	bool slept;
+	int rc = vshmi_rx_refresh(&consumer.rx);
+
+	if (rc == -EAGAIN) {
+		give_back();
+		rc = vshmi_sleep_once(&sleeper, INT64_MAX, &slept);
+	}
+	VMC_ASSERT(rc != -EPROTO, "the consumer accuses the producer: rule %u", consumer.rx.fault.rule);
+}
+
+static void take(const struct vshm_view *view)
+{
+	const struct setting *s = setting();
+	unsigned char bytes[DATA];
+	unsigned i = consumer.received++;
+
+	VMC_ASSERT(i < s->records && view->size == s->length[i], "record %u has %zu bytes", i, view->size);
+	vshmi_copy_in(bytes, view->data, view->size);
+	for (size_t b = 0; b < view->size; b++)
+		VMC_ASSERT(bytes[b] == byte_of(i), "record %u is not intact", i);
+}
+
+static void consume(void)
+{
+	const struct setting *s = setting();
+	struct vshm_view views[RECORDS];
+
+	while (consumer.received < s->records) {
+		int count = vshmi_rx_peek(&consumer.rx, views, s->burst);
+
+		VMC_ASSERT(count > 0 || count == -EAGAIN, "the consumer accuses the producer: rule %u",
+			   consumer.rx.fault.rule);
+		if (count == -EAGAIN) {
+			consumer_waits();
+			continue;
+		}
+		for (int i = 0; i < count; i++)
+			take(&views[i]);
+		if (vshmi_rx_release(&consumer.rx))
+			give_back();
+	}
+	give_back();
+}
+
+static void finish(void)
+{
+	VMC_ASSERT(consumer.received == setting()->records, "%u records arrived", consumer.received);
+}
+
+/* ---- the settings ---- */
+
+static const struct setting roomy = {.size = 64, .records = 2, .length = {8, 8}, .burst = 1, .fence = true};
+static const struct setting roomy_light = {.size = 64, .records = 2, .length = {8, 8}, .burst = 1};
+static const struct setting full = {.size = 16, .records = 3, .length = {8, 8, 8}, .burst = 1, .fence = true};
+static const struct setting full_light = {.size = 16, .records = 3, .length = {8, 8, 8}, .burst = 1};
+/* The second record does not fit behind the first: a pad, at once or on its own. */
+static const struct setting pads = {.size = 32, .records = 3, .length = {8, 24, 1}, .burst = 1, .fence = true};
+static const struct setting pads_light = {.size = 32, .records = 3, .length = {8, 24, 1}, .burst = 1};
+static const struct setting burst = {
+	.size = 32, .start = 24, .records = 4, .length = {0, 8, 8, 0}, .burst = 2, .fence = true};
+static const struct setting burst_light = {.size = 32, .start = 24, .records = 4, .length = {0, 8, 8, 0}, .burst = 2};
+
+#define SCENARIO(title, with, old) \
+	{ \
+		.name = title, .declare = declare, .setup = setup, .finish = finish, .setting = &(with), \
+		.thread = {{"producer", produce}, {"consumer", consume}}, .preemptions = 2, .stale = (old), \
+	}
+
+const struct vmc_scenario ring_scenarios[] = {
+	SCENARIO("ring with room, fences", roomy, 3),
+	SCENARIO("ring with room, membarrier", roomy_light, 3),
+	SCENARIO("ring of one record, fences", full, 2),
+	SCENARIO("ring of one record, membarrier", full_light, 3),
+	SCENARIO("pads, fences", pads, 1),
+	SCENARIO("pads, membarrier", pads_light, 3),
+	SCENARIO("bursts, fences", burst, 3),
+	SCENARIO("bursts, membarrier", burst_light, 3),
+};
+const unsigned ring_scenario_count = sizeof(ring_scenarios) / sizeof(ring_scenarios[0]);

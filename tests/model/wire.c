@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Publication of the structures of a region: one writes, another reads at the same time with the real validators, and
+ * gets one of the states that were ever published, or is told to come again. Never a mixture, and never an accusation
+ * of a writer that did nothing wrong.
+ */
+#include "wire/wire.h"
+#include "scenarios.h"
+
+#define PEERS 4
+#define SECTION_SIZE UINT64_C(0x20000)
+
+static struct vshmi_shared_superblock superblock;
+static struct vshmi_shared_section section;
+
+static bool zero_words(const void *memory, size_t size)
+{
+	const unsigned char *bytes = memory;
+
+	for (size_t i = 0; i < size; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+/* Words of `before` and `after` that are equal need no exploring. */
+static void quiet_where_equal(const void *shared, const void *before, const void *after, size_t size)
+{
+	for (size_t i = 0; i < size; i += 8)
+		if (!memcmp((const char *)before + i, (const char *)after + i, 8))
+			vmc_quiet((const char *)shared + i, 8);
+}
+
+/* ---- superblock: formatted under the eyes of a reader ---- */
+
+static struct vshm_superblock formatted;
+
+static void make_superblock(void)
+{
+	memset(&formatted, 0, sizeof(formatted));
+	formatted.magic = VSHM_MAGIC;
+	formatted.layout_version = VSHM_LAYOUT_VERSION;
+	formatted.name[0] = 'a';
+	formatted.peer_count = formatted.section_count = 1;
+	formatted.layout_page = VSHM_MIN_PAGE;
+	formatted.segment_size = VSHM_MIN_PAGE + SECTION_SIZE;
+	formatted.section[0].offset = VSHM_MIN_PAGE;
+	formatted.section[0].size = SECTION_SIZE;
+}
+
+static void declare_superblock(void)
+{
+	make_superblock();
+	vmc_name(&superblock, sizeof(superblock), "superblock");
+	vmc_name(&superblock.word[0], 8, "magic");
+	for (size_t i = 1; i < VSHM_SUPERBLOCK_SIZE / 8; i++)
+		if (i != 1 && zero_words((const char *)&formatted + 8 * i, 8))
+			vmc_quiet(&superblock.word[i], 8);
+}
+
+static void setup_superblock(void)
+{
+	memset(&superblock, 0, sizeof(superblock));
+}
+
+static void format(void)
+{
+	struct vshm_superblock copy = formatted;
+
+	vshmi_superblock_write(&superblock, &copy);
+}
+
+static void read_superblock(void)
+{
+	struct vshm_superblock copy;
+	struct vshm_fault fault = VSHM_FAULT_INIT;
+	int rc = vshmi_superblock_read(&superblock, formatted.segment_size, &copy, &fault);
+
+	if (rc)
+		VMC_ASSERT(fault.rule == VSHM_RULE_ZERO || fault.rule == VSHM_RULE_MAGIC, "accused: rule %u",
+			   fault.rule);
+	else
+		VMC_ASSERT(copy.segment_size == formatted.segment_size, "half of a superblock");
+}
+
+/* ---- identity: another incarnation takes the slot ---- */
+
+static struct vshm_identity first_owner, second_owner;
+
+static void make_identity(struct vshm_identity *identity, uint64_t number)
+{
+	memset(identity, 0, sizeof(*identity));
+	identity->incarnation = number;
+	identity->state = number % 2 ? VSHM_SECTION_LIVE : VSHM_SECTION_CLOSING;
+	identity->ways = VSHM_WAY_FUTEX;
+	identity->attached_ns = number;
+	identity->pid = (uint32_t)number;
+	identity->label[0] = (char)('0' + number);
+	identity->label[62] = '\0';
+}
+
+static void declare_identity(void)
+{
+	make_identity(&first_owner, 1);
+	make_identity(&second_owner, 2);
+	vmc_name(section.identity, sizeof(section.identity), "identity");
+	vmc_name(&section.identity[0], 8, "incarnation");
+	quiet_where_equal(section.identity, &first_owner, &second_owner, sizeof(first_owner));
+}
+
+static void setup_identity(void)
+{
+	memset(&section, 0, sizeof(section));
+	memcpy(section.identity, &first_owner, sizeof(first_owner));
+}
+
+static void take_slot(void)
+{
+	vshmi_identity_write(&section, &second_owner);
+	vshmi_incarnation_publish(&section, second_owner.incarnation);
+}
+
+static bool is_identity(const struct vshm_identity *a, const struct vshm_identity *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+static void read_identity(void)
+{
+	struct vshm_identity copy;
+	struct vshm_fault fault = VSHM_FAULT_INIT;
+	int rc = vshmi_identity_read(&section, &copy, &fault);
+
+	VMC_ASSERT(!rc || rc == -EAGAIN, "accused: rule %u", fault.rule);
+	if (!rc && copy.incarnation)
+		VMC_ASSERT(is_identity(&copy, &first_owner) || is_identity(&copy, &second_owner), "a mixed identity");
+}
+
+/* ---- entry: freed and used again for another ring ---- */
+
+static struct vshm_entry first_ring, second_ring;
+
+static void make_entry(struct vshm_entry *entry, uint64_t number)
+{
+	memset(entry, 0, sizeof(*entry));
+	entry->id = number;
+	entry->kind = VSHM_PRODUCER;
+	entry->name[0] = (char)('0' + number);
+	entry->ring_offset = VSHM_SECTION_DATA;
+	entry->ring_size = VSHM_MIN_RING << number % 4;
+	entry->state = VSHM_END_OPEN;
+	entry->position = 4096 * number;
+}
+
+static void name_entry(void)
+{
+	struct vshmi_shared_entry *entry = &section.directory[0];
+
+	vmc_name(entry, sizeof(*entry), "entry");
+	vmc_name(&entry->what[0], 8, "entry's id");
+	vmc_name(&entry->state, 4, "entry's state");
+	vmc_name(&entry->other_id, 8, "other's id");
+	vmc_name(&entry->other_peer, 4, "other's peer");
+	vmc_name(&entry->position, 8, "position");
+	quiet_where_equal(entry->what, &first_ring, &second_ring, sizeof(entry->what));
+	vmc_quiet(entry->counters, sizeof(entry->counters));
+	vmc_quiet(&entry->armed, 8);
+}
+
+static void declare_entry(void)
+{
+	struct vshmi_shared_entry *entry = &section.directory[0];
+
+	make_entry(&first_ring, 7);
+	make_entry(&second_ring, 9);
+	second_ring.name[0] = first_ring.name[0];
+	name_entry();
+	vmc_quiet(&entry->other_incarnation, 8);
+}
+
+static void setup_entry(void)
+{
+	memset(&section, 0, sizeof(section));
+	memcpy(&section.directory[0], &first_ring, sizeof(first_ring));
+	vshmi_entry_set_other(&section.directory[0], 1, 0, 100, 1000);
+}
+
+static void reuse_entry(void)
+{
+	vshmi_entry_free(&section.directory[0]);
+	vshmi_entry_open(&section.directory[0], &second_ring);
+}
+
+static void read_entry(void)
+{
+	struct vshm_entry copy;
+	struct vshm_fault fault = VSHM_FAULT_INIT;
+	int rc = vshmi_entry_read(&section, 0, SECTION_SIZE, PEERS, &copy, &fault);
+
+	VMC_ASSERT(!rc || rc == -EAGAIN || rc == -ENOENT, "accused: rule %u", fault.rule);
+	if (rc)
+		return;
+	VMC_ASSERT(copy.id == 7 || copy.id == 9, "id %llu", (unsigned long long)copy.id);
+	VMC_ASSERT(copy.ring_size == VSHM_MIN_RING << copy.id % 4, "the ring of another entry");
+	VMC_ASSERT(copy.position == 4096 * copy.id, "the position of another entry");
+	if (copy.other_id)
+		VMC_ASSERT(copy.id == 7 && copy.other_peer == 1 && copy.other_start == 1000, "a mixed grant");
+}
+
+/* Somebody who looks whether the entry is still that of his ring. */
+static void watch_entry(void)
+{
+	uint64_t id = vshmi_entry_id(&section.directory[0]);
+
+	VMC_ASSERT(id == 0 || id == 7 || id == 9, "id %llu", (unsigned long long)id);
+	if (id == 9)
+		VMC_ASSERT(vshmi_load64(&section.directory[0].position) == 4096 * 9, "an id before its entry");
+}
+
+/* ---- the other end: granted to one, then to another ---- */
+
+static void declare_grant(void)
+{
+	struct vshmi_shared_entry *entry = &section.directory[0];
+
+	make_entry(&first_ring, 7);
+	second_ring = first_ring;
+	name_entry();
+	vmc_quiet(&entry->state, 4);
+	vmc_quiet(&entry->position, 8);
+}
+
+static void setup_grant(void)
+{
+	memset(&section, 0, sizeof(section));
+	memcpy(&section.directory[0], &first_ring, sizeof(first_ring));
+	vshmi_entry_set_other(&section.directory[0], 1, 10, 100, 1000);
+}
+
+static void grant_another(void)
+{
+	vshmi_entry_set_other(&section.directory[0], 2, 20, 200, 2000);
+}
+
+static void read_grant(void)
+{
+	struct vshm_entry copy;
+	struct vshm_fault fault = VSHM_FAULT_INIT;
+	int rc = vshmi_entry_read(&section, 0, SECTION_SIZE, PEERS, &copy, &fault);
+
+	VMC_ASSERT(!rc || rc == -EAGAIN, "accused: rule %u", fault.rule);
+	if (rc || !copy.other_id)
+		return;
+	VMC_ASSERT(copy.other_id == copy.other_peer * 100 && copy.other_incarnation == copy.other_peer * 10 &&
+			   copy.other_start == copy.other_peer * 1000,
+		   "a mixed grant");
+}
+
+#define SCENARIO(title, what, write, read) \
+	{ \
+		.name = title, .declare = declare_##what, .setup = setup_##what, \
+		.thread = {{"writer", write}, {"reader", read}}, .preemptions = 3, .stale = 3, \
+	}
+
+const struct vmc_scenario wire_scenarios[] = {
+	SCENARIO("superblock", superblock, format, read_superblock),
+	SCENARIO("identity", identity, take_slot, read_identity),
+	SCENARIO("entry", entry, reuse_entry, read_entry),
+	SCENARIO("entry's id", entry, reuse_entry, watch_entry),
+	SCENARIO("grant", grant, grant_another, read_grant),
+};
+const unsigned wire_scenario_count = sizeof(wire_scenarios) / sizeof(wire_scenarios[0]);
