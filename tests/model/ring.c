@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A producer and a consumer that sleep for each other, on the real ring and the real sleep protocol. Both do what the
- * ends of the library do around them: publish a pad before waiting, return the head before waiting, ring when told to.
+ * A producer and a consumer that sleep for each other, on the real ring and the real sleep protocol. What they do around
+ * these is what src/end does: a look publishes what it appended, or returns the head when there is no record.
  */
 #include "ring/ring.h"
 #include "scenarios.h"
@@ -41,6 +41,8 @@ static struct {
 	struct vshmi_rx rx;
 	uint32_t bell;
 	unsigned received;
+	struct vshm_view views[RECORDS];
+	int shown;
 } consumer;
 
 static const struct setting *setting(void)
@@ -88,13 +90,14 @@ static void publish(void)
 		ring_bell(&shared.consumer_bell, &producer.bell);
 }
 
-/* A look that wrote a pad has to be followed by its publication and a new look, not by sleep. */
 static int look_for_room(void *end)
 {
-	int rc = vshmi_tx_reserve(&producer.tx, producer.want, &producer.data);
+	int rc = vshmi_tx_reserve_slow(&producer.tx, producer.want, &producer.data);
 
 	(void)end;
-	return rc == -EAGAIN && producer.tx.tail != producer.tx.published ? 1 : rc;
+	if (rc == -EAGAIN && producer.tx.tail != producer.tx.published)
+		publish();
+	return rc;
 }
 
 static void arm_for_room(void *end)
@@ -121,6 +124,45 @@ static void disarm_producer(void *end)
 	vshmi_tx_disarm(&producer.tx);
 }
 
+static void give_back(void)
+{
+	if (vshmi_rx_return(&consumer.rx))
+		ring_bell(&shared.producer_bell, &consumer.bell);
+}
+
+static int look_for_records(void *end)
+{
+	int rc = vshmi_rx_refresh(&consumer.rx);
+
+	(void)end;
+	if (!rc) {
+		rc = vshmi_rx_peek(&consumer.rx, consumer.views, setting()->burst);
+		if (rc > 0) {
+			consumer.shown = rc;
+			return 0;
+		}
+	}
+	if (rc == -EAGAIN && consumer.rx.head != consumer.rx.returned)
+		give_back();
+	return rc;
+}
+
+/* Looks, and sleeps while there is nothing. */
+static void wait_with(const struct vshmi_sleeper *sleeper)
+{
+	int rc = sleeper->look(NULL);
+	bool slept;
+
+	while (rc == -EAGAIN) {
+		rc = vshmi_sleep_once(sleeper, INT64_MAX, &slept);
+		if (slept)
+			rc = sleeper->look(NULL);
+	}
+	VMC_ASSERT(!rc, "%s accuses the other: rule %u",
+		   sleeper->look == look_for_records ? "the consumer" : "the producer",
+		   sleeper->look == look_for_records ? consumer.rx.fault.rule : producer.tx.fault.rule);
+}
+
 static void producer_waits(int (*look)(void *end), void (*arm)(void *end))
 {
 	const struct vshmi_sleeper sleeper = {
@@ -131,19 +173,8 @@ static void producer_waits(int (*look)(void *end), void (*arm)(void *end))
 		.count = 1,
 		.words = {&shared.producer_bell},
 	};
-	bool slept;
-	int rc;
 
-	while ((rc = look(NULL)) != 0) {
-		VMC_ASSERT(rc != -EPROTO, "the producer accuses the consumer: rule %u", producer.tx.fault.rule);
-		VMC_ASSERT(rc == -EAGAIN || rc == 1, "look: %d", rc);
-		if (producer.tx.tail != producer.tx.published)
-			publish();
-		rc = vshmi_sleep_once(&sleeper, INT64_MAX, &slept);
-		VMC_ASSERT(rc != -EPROTO, "the producer accuses the consumer: rule %u", producer.tx.fault.rule);
-		if (!rc)
-			return;
-	}
+	wait_with(&sleeper);
 }
 
 static unsigned char byte_of(unsigned record)
@@ -173,12 +204,6 @@ static void produce(void)
 
 /* ---- the consumer ---- */
 
-static int look_for_records(void *end)
-{
-	(void)end;
-	return vshmi_rx_refresh(&consumer.rx);
-}
-
 static void arm_consumer(void *end)
 {
 	(void)end;
@@ -191,12 +216,6 @@ static void disarm_consumer(void *end)
 	vshmi_rx_disarm(&consumer.rx);
 }
 
-static void give_back(void)
-{
-	if (vshmi_rx_return(&consumer.rx))
-		ring_bell(&shared.producer_bell, &consumer.bell);
-}
-
 static void consumer_waits(void)
 {
 	const struct vshmi_sleeper sleeper = {
@@ -207,14 +226,8 @@ static void consumer_waits(void)
 		.count = 1,
 		.words = {&shared.consumer_bell},
 	};
-	bool slept;
-	int rc = vshmi_rx_refresh(&consumer.rx);
 
-	if (rc == -EAGAIN) {
-		give_back();
-		rc = vshmi_sleep_once(&sleeper, INT64_MAX, &slept);
-	}
-	VMC_ASSERT(rc != -EPROTO, "the consumer accuses the producer: rule %u", consumer.rx.fault.rule);
+	wait_with(&sleeper);
 }
 
 static void take(const struct vshm_view *view)
@@ -232,19 +245,13 @@ static void take(const struct vshm_view *view)
 static void consume(void)
 {
 	const struct setting *s = setting();
-	struct vshm_view views[RECORDS];
 
 	while (consumer.received < s->records) {
-		int count = vshmi_rx_peek(&consumer.rx, views, s->burst);
-
-		VMC_ASSERT(count > 0 || count == -EAGAIN, "the consumer accuses the producer: rule %u",
-			   consumer.rx.fault.rule);
-		if (count == -EAGAIN) {
+		consumer.shown = vshmi_rx_peek(&consumer.rx, consumer.views, s->burst);
+		if (consumer.shown <= 0)
 			consumer_waits();
-			continue;
-		}
-		for (int i = 0; i < count; i++)
-			take(&views[i]);
+		for (int i = 0; i < consumer.shown; i++)
+			take(&consumer.views[i]);
 		if (vshmi_rx_release(&consumer.rx))
 			give_back();
 	}
