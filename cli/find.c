@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <mntent.h>
 #include <pwd.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,16 +105,18 @@ void find_registered(struct found_regions *found)
 		close(directory);
 }
 
-static bool has_magic(int directory, const char *name)
+/* Does this file begin like a segment of that profile? Whether it is lawful, opening it will say. */
+static bool is_segment(int directory, const char *name, uint32_t profile)
 {
-	uint64_t magic = 0;
+	struct vshm_superblock block;
+	const size_t size = offsetof(struct vshm_superblock, section);
 	struct stat facts;
 	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return false;
-	ssize_t got = !fstat(fd, &facts) && S_ISREG(facts.st_mode) ? pread(fd, &magic, sizeof(magic), 0) : 0;
+	ssize_t got = !fstat(fd, &facts) && S_ISREG(facts.st_mode) ? pread(fd, &block, size, 0) : 0;
 	close(fd);
-	return got == (ssize_t)sizeof(magic) && magic == VSHM_MAGIC;
+	return got == (ssize_t)size && block.magic == VSHM_MAGIC && block.profile == profile;
 }
 
 /* A split region is a directory of segments; a few entries are enough to tell. */
@@ -129,7 +132,7 @@ static bool is_split(int directory, const char *name)
 	}
 	const struct dirent *entry;
 	for (unsigned looked = 0; !found && looked < 2 * VSHM_MAX_PEERS && (entry = readdir(list)); looked++)
-		found = entry->d_name[0] != '.' && has_magic(fd, entry->d_name);
+		found = entry->d_name[0] != '.' && is_segment(fd, entry->d_name, VSHM_SPLIT);
 	(void)closedir(list);
 	return found;
 }
@@ -139,7 +142,7 @@ static void consider(struct found_regions *found, int directory, const char *pla
 	struct stat facts;
 	if (fstatat(directory, name, &facts, AT_SYMLINK_NOFOLLOW))
 		return;
-	if (!(S_ISREG(facts.st_mode) && has_magic(directory, name)) &&
+	if (!(S_ISREG(facts.st_mode) && is_segment(directory, name, VSHM_FLAT)) &&
 	    !(S_ISDIR(facts.st_mode) && is_split(directory, name)))
 		return;
 	for (size_t i = 0; i < found->count; i++) {

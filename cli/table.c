@@ -81,15 +81,18 @@ static void print_cell(const struct screen *screen, enum style style, const char
 	(void)fputs(last ? "\n" : "  ", screen->out);
 }
 
-static void print_row(const struct table *table, const struct screen *screen, const unsigned *widths, unsigned last,
-		      size_t row)
+/* Nothing is printed behind the last cell that has text: no blanks at the end of a line. */
+static void print_row(const struct table *table, const struct screen *screen, const unsigned *widths, size_t row)
 {
+	const size_t first = row * table->columns;
+	unsigned last = table->columns - 1;
+	while (last && (!widths[last] || !*text_of(table, first + last)))
+		last--;
 	for (unsigned column = 0; column <= last; column++) {
-		size_t cell = row * table->columns + column;
-		enum style style = cell < table->count ? table->cells[cell].style : STYLE_PLAIN;
+		enum style style = first + column < table->count ? table->cells[first + column].style : STYLE_PLAIN;
 		if (widths[column])
-			print_cell(screen, style, text_of(table, cell), widths[column], to_the_right(table, column),
-				   column == last);
+			print_cell(screen, style, text_of(table, first + column), widths[column],
+				   to_the_right(table, column), column == last);
 	}
 }
 
@@ -106,7 +109,7 @@ void table_print(struct table *table, const struct screen *screen)
 				   to_the_right(table, column), column == last);
 	}
 	for (size_t row = 0; row * table->columns < table->count; row++)
-		print_row(table, screen, widths, last, row);
+		print_row(table, screen, widths, row);
 	for (size_t cell = 0; cell < table->count; cell++)
 		free(table->cells[cell].text);
 	free(table->cells);

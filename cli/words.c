@@ -19,6 +19,10 @@ struct word {
 	{ \
 		offsetof(struct vshm_entry, field), sizeof(((struct vshm_entry *)0)->field), #field \
 	}
+#define SUPERBLOCK(field) \
+	{ \
+		offsetof(struct vshm_superblock, field), sizeof(((struct vshm_superblock *)0)->field), #field \
+	}
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct word identity_words[] = {
@@ -32,6 +36,13 @@ static const struct word entry_words[] = {
 	ENTRY(ring_size), ENTRY(reserved0),   ENTRY(state),    ENTRY(other_peer), ENTRY(other_incarnation),
 	ENTRY(other_id),  ENTRY(other_start), ENTRY(records),  ENTRY(rings_sent), ENTRY(rings_avoided),
 	ENTRY(sleeps),	  ENTRY(spurious),    ENTRY(position), ENTRY(armed),
+};
+
+static const struct word superblock_words[] = {
+	SUPERBLOCK(magic),	  SUPERBLOCK(layout_version), SUPERBLOCK(crc),	     SUPERBLOCK(compatible),
+	SUPERBLOCK(incompatible), SUPERBLOCK(uuid),	      SUPERBLOCK(name),	     SUPERBLOCK(profile),
+	SUPERBLOCK(peer_count),	  SUPERBLOCK(section_count),  SUPERBLOCK(reserved0), SUPERBLOCK(layout_page),
+	SUPERBLOCK(segment_size), SUPERBLOCK(created_ns),     SUPERBLOCK(reserved1),
 };
 
 static const char *find(const struct word *words, size_t count, uint64_t offset)
@@ -64,4 +75,15 @@ void word_name(uint64_t offset, char *out, size_t size)
 		(void)snprintf(out, size, "changes");
 	else
 		(void)snprintf(out, size, "unused");
+}
+
+void superblock_word_name(uint64_t offset, char *out, size_t size)
+{
+	static const char *const fields[] = {"peer", "offset", "size"};
+	const uint64_t first = offsetof(struct vshm_superblock, section), one = sizeof(struct vshm_section_place);
+	uint64_t number = (offset - first) / one;
+	if (offset >= first && number < VSHM_MAX_PEERS)
+		(void)snprintf(out, size, "section %" PRIu64 ": %s", number, fields[(offset - first) % one / 8]);
+	else
+		(void)snprintf(out, size, "%s", find(superblock_words, COUNT(superblock_words), offset));
 }

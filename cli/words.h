@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The names of the words of a section, from the layout. */
+/* The names of the words of superblocks and sections, from the layout. */
 #ifndef CLI_WORDS_H
 #define CLI_WORDS_H
 
@@ -8,5 +8,8 @@
 
 /* What stands at `offset` of a section: "heartbeat", "entry 3: tail/head", "bell for peer 2". Fills `out`. */
 void word_name(uint64_t offset, char *out, size_t size);
+
+/* The same for a superblock: "layout_version", "section 2: offset". */
+void superblock_word_name(uint64_t offset, char *out, size_t size);
 
 #endif
