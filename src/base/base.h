@@ -15,6 +15,9 @@
 #define VSHMI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define VSHMI_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* A slow path: kept out of its caller, so that the fast path saves no registers for it. */
+#define VSHMI_RARE __attribute__((noinline, cold))
+
 static inline bool vshmi_is_power_of_two(uint64_t value)
 {
 	return value && !(value & (value - 1));

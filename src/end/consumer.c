@@ -14,10 +14,11 @@ static void publish_counters(struct vshm_consumer *c)
 }
 
 /* Returns the head, and rings a producer that sleeps for the room. */
-static void give_back(struct vshm_consumer *c)
+static VSHMI_RARE int give_back(struct vshm_consumer *c)
 {
 	if (!vshmi_region_usable(c->end.region) && vshmi_rx_return(&c->rx))
 		vshmi_peer_ring(c->end.region, c->end.link.peer);
+	return 0;
 }
 
 /* The producer is gone in one way or another: nothing of it is referred to any more. Returns `rc`. */
@@ -131,7 +132,7 @@ static int quick_look(void *end)
 		}
 	}
 	if (rc == -EAGAIN && c->rx.head != c->rx.returned)
-		give_back(c);
+		(void)give_back(c);
 	return rc == -EPROTO ? ring_fault(c) : rc;
 }
 
@@ -244,7 +245,7 @@ static int wait_for_record(struct vshm_consumer *c, int64_t timeout_ns)
 }
 
 /* Nothing that was seen before is left, or something is wrong. The number of records shown, or an error. */
-static int peek_slow(struct vshm_consumer *c, struct vshm_view views[], unsigned count, int64_t timeout_ns)
+static VSHMI_RARE int peek_slow(struct vshm_consumer *c, struct vshm_view views[], unsigned count, int64_t timeout_ns)
 {
 	int rc = vshmi_end_handle(c ? &c->end : NULL);
 
@@ -258,15 +259,33 @@ static int peek_slow(struct vshm_consumer *c, struct vshm_view views[], unsigned
 	return rc ? rc : c->shown;
 }
 
+static VSHMI_RARE int peek_one_slow(struct vshm_consumer *c, struct vshm_view *view, int64_t timeout_ns)
+{
+	int rc = peek_slow(c, view, 1, timeout_ns);
+
+	return rc > 0 ? 0 : rc;
+}
+
+/* A pad, the first record, or a broken one, whose header was loaded. */
+static VSHMI_RARE int peek_odd(struct vshm_consumer *c, struct vshm_view *view, int64_t timeout_ns, uint64_t header)
+{
+	(void)vshmi_rx_peeked(&c->rx, c->rx.head, c->rx.sequence, 0, 0);
+	return vshmi_rx_peek_rest(&c->rx, header, view, 1) > 0 ? 0 : peek_one_slow(c, view, timeout_ns);
+}
+
 int vshm_consumer_peek(struct vshm_consumer *c, struct vshm_view *view, int64_t timeout_ns)
 {
-	int rc;
+	uint64_t header;
 
 	vshmi_call_begins();
-	if (VSHMI_LIKELY(c && view && vshmi_rx_peek(&c->rx, view, 1) > 0))
-		return 0;
-	rc = peek_slow(c, view, 1, timeout_ns);
-	return rc > 0 ? 0 : rc;
+	if (VSHMI_UNLIKELY(!c || !view || c->rx.head == c->rx.tail))
+		return peek_one_slow(c, view, timeout_ns);
+	header = vshmi_rx_header(&c->rx, c->rx.head);
+	if (VSHMI_UNLIKELY(!vshmi_rx_lawful(&c->rx, c->rx.head, c->rx.sequence, header)))
+		return peek_odd(c, view, timeout_ns, header);
+	(void)vshmi_rx_peeked(&c->rx, vshmi_rx_show(&c->rx, c->rx.head, header, view), c->rx.sequence + 1, 1,
+			      vshmi_record_size(header));
+	return 0;
 }
 
 int vshm_consumer_peek_burst(struct vshm_consumer *c, struct vshm_view views[], unsigned count, int64_t timeout_ns)
@@ -282,17 +301,19 @@ int vshm_consumer_peek_burst(struct vshm_consumer *c, struct vshm_view views[], 
 	return peek_slow(c, views, count, timeout_ns);
 }
 
+static VSHMI_RARE int refuse_release(const struct vshm_consumer *c)
+{
+	int rc = vshmi_end_handle(c ? &c->end : NULL);
+
+	return rc ? rc : -EINVAL;
+}
+
 int vshm_consumer_release(struct vshm_consumer *c)
 {
 	vshmi_call_begins();
-	if (VSHMI_UNLIKELY(!c || !c->rx.peeked_count)) {
-		int rc = vshmi_end_handle(c ? &c->end : NULL);
-
-		return rc ? rc : -EINVAL;
-	}
-	if (vshmi_rx_release(&c->rx))
-		give_back(c);
-	return 0;
+	if (VSHMI_UNLIKELY(!c || !c->rx.peeked_count))
+		return refuse_release(c);
+	return VSHMI_LIKELY(!vshmi_rx_release(&c->rx)) ? 0 : give_back(c);
 }
 
 int vshm_consumer_recv(struct vshm_consumer *c, void *data, size_t size, size_t *received, int64_t timeout_ns)
@@ -370,7 +391,7 @@ int vshm_consumer_close(struct vshm_consumer *c)
 	if (!vshmi_region_usable(region)) {
 		publish_counters(c);
 		if (c->connected)
-			give_back(c);
+			(void)give_back(c);
 		vshmi_store_release32(&c->end.entry->state, VSHM_END_CLOSED); /* pairs with vshmi_link_check() */
 	}
 	vshmi_lock(&region->lock);

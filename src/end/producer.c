@@ -21,11 +21,20 @@ static void publish_counters(struct vshm_producer *p)
 				   p->spurious);
 }
 
-/* Publishes what is committed, and rings a consumer that sleeps for it. */
-static void publish(struct vshm_producer *p)
+/* The consumer has armed: rings it if it sleeps for what was published. */
+static VSHMI_RARE int ring_if_due(struct vshm_producer *p, uint64_t armed)
 {
-	if (vshmi_tx_publish(&p->tx))
+	if (vshmi_tx_ring_due(&p->tx, armed))
 		vshmi_peer_ring(p->end.region, p->end.link.peer);
+	return 0;
+}
+
+/* Publishes what is committed, and rings a consumer that sleeps for it. */
+static inline int publish(struct vshm_producer *p)
+{
+	uint64_t armed = vshmi_tx_publish_armed(&p->tx);
+
+	return VSHMI_LIKELY(!armed) ? 0 : ring_if_due(p, armed);
 }
 
 /* Lock held, no consumer: what is in the ring goes, so that the next record finds room. */
@@ -192,7 +201,7 @@ static int try_reserve(struct vshm_producer *p, void **data)
 	int rc = vshmi_tx_reserve_slow(&p->tx, p->wanted, data);
 
 	if (rc == -EAGAIN && p->tx.tail != p->tx.published)
-		publish(p);
+		(void)publish(p);
 	return rc;
 }
 
@@ -266,7 +275,7 @@ static int wait_for_room(struct vshm_producer *p, int64_t timeout_ns)
 }
 
 /* Everything but the fast path. On success `size` bytes are reserved at *data. */
-static int reserve_slow(struct vshm_producer *p, size_t size, void **data, int64_t timeout_ns)
+static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **data, int64_t timeout_ns)
 {
 	int rc = vshmi_end_handle(p ? &p->end : NULL);
 
@@ -326,7 +335,7 @@ int vshm_producer_reserve_burst(struct vshm_producer *p, size_t size, void *data
 /* ---- commit ---- */
 
 /* Adrift, or a mistake. */
-static int commit_slow(struct vshm_producer *p, size_t size, uint32_t flags)
+static VSHMI_RARE int commit_slow(struct vshm_producer *p, size_t size, uint32_t flags)
 {
 	int rc = vshmi_end_handle(p ? &p->end : NULL);
 
@@ -338,7 +347,7 @@ static int commit_slow(struct vshm_producer *p, size_t size, uint32_t flags)
 	vshmi_tx_append(&p->tx, size);
 	p->adrift_reserved = 0;
 	if (!(flags & VSHM_MORE))
-		publish(p);
+		(void)publish(p);
 	vshmi_unlock(&p->end.region->lock);
 	return 0;
 }
@@ -349,18 +358,15 @@ int vshm_producer_commit(struct vshm_producer *p, size_t size, uint32_t flags)
 	if (VSHMI_UNLIKELY(!p || size >= p->tx.reserved || flags & ~VSHM_MORE))
 		return commit_slow(p, size, flags);
 	vshmi_tx_append(&p->tx, size);
-	if (!(flags & VSHM_MORE) && VSHMI_UNLIKELY(vshmi_tx_publish(&p->tx)))
-		vshmi_peer_ring(p->end.region, p->end.link.peer);
-	return 0;
+	return flags & VSHM_MORE ? 0 : publish(p);
 }
 
 static void append_burst(struct vshm_producer *p, unsigned count, uint32_t flags)
 {
-	for (unsigned i = 0; i < count; i++)
-		vshmi_tx_append(&p->tx, p->wanted);
+	vshmi_tx_append_burst(&p->tx, p->wanted, count);
 	p->burst = 0;
 	if (!(flags & VSHM_MORE) && count)
-		publish(p);
+		(void)publish(p);
 }
 
 int vshm_producer_commit_burst(struct vshm_producer *p, unsigned count, uint32_t flags)
@@ -391,7 +397,7 @@ static void publish_rest(struct vshm_producer *p)
 		return;
 	if (adrift)
 		vshmi_lock(&p->end.region->lock);
-	publish(p);
+	(void)publish(p);
 	if (adrift)
 		vshmi_unlock(&p->end.region->lock);
 }

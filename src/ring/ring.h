@@ -115,23 +115,41 @@ static inline void vshmi_tx_append(struct vshmi_tx *tx, uint64_t size)
 	tx->reserved = 0;
 }
 
-/* The rare rest of a publication: the consumer sleeps. True when it has to be rung. */
+/* The same for `count` records of `size` bytes each, whose payload is in place. */
+static inline void vshmi_tx_append_burst(struct vshmi_tx *tx, uint64_t size, unsigned count)
+{
+	uint64_t span = vshmi_record_span(size), sequence = tx->sequence;
+	unsigned char *at = tx->data + (tx->tail & (tx->size - 1));
+
+	for (unsigned i = 0; i < count; i++, at += span)
+		vshmi_store64((struct vshmi_word64 *)(void *)at, vshmi_record_pack(size, VSHM_RECORD_DATA, sequence++));
+	tx->sequence = sequence;
+	tx->tail += span * count;
+	tx->bytes += size * count;
+}
+
+/* The rare rest of a publication: the consumer has armed. True when it has to be rung. */
 bool vshmi_tx_ring_due(struct vshmi_tx *tx, uint64_t armed);
 
-/* Publishes the tail. True when the consumer sleeps for it and has to be rung. */
-static inline bool vshmi_tx_publish(struct vshmi_tx *tx)
+/* Publishes the tail. 0, or what the consumer armed: then vshmi_tx_ring_due() decides. */
+static inline uint64_t vshmi_tx_publish_armed(struct vshmi_tx *tx)
 {
-	uint64_t armed;
-
 	vshmi_store_release64(tx->tail_word, tx->tail); /* pairs with the acquire load in vshmi_rx_refresh() */
 	tx->published = tx->tail;
 	tx->publications++;
-	/* the look at `armed` must come after the store: with vshmi_rx_arm() no wake-up can be lost */
+	/* the look at `armed` must come after the store: with the sleeper's barrier no wake-up can be lost */
 	if (VSHMI_UNLIKELY(tx->fence))
 		vshmi_fence_full();
 	else
 		vshmi_fence_light();
-	armed = vshmi_load64(tx->peer_armed);
+	return vshmi_load64(tx->peer_armed);
+}
+
+/* Both in one: publishes, and tells whether the consumer has to be rung. */
+static inline bool vshmi_tx_publish(struct vshmi_tx *tx)
+{
+	uint64_t armed = vshmi_tx_publish_armed(tx);
+
 	return VSHMI_UNLIKELY(armed) && vshmi_tx_ring_due(tx, armed);
 }
 
@@ -182,65 +200,69 @@ bool vshmi_rx_return(struct vshmi_rx *rx);
 void vshmi_rx_arm(struct vshmi_rx *rx);
 void vshmi_rx_disarm(struct vshmi_rx *rx);
 
-/* Shows the record at `*at`, whose header was loaded, if it is the expected one and lies in one readable piece. */
-static inline bool vshmi_rx_take(struct vshmi_rx *rx, uint64_t *at, uint64_t *sequence, struct vshm_view *view,
-				 uint64_t header)
+/* The header at `at`; relaxed, because the tail's acquire load covers it. */
+static inline uint64_t vshmi_rx_header(const struct vshmi_rx *rx, uint64_t at)
 {
-	uint64_t offset = *at & (rx->size - 1);
-	uint64_t room = rx->tail - *at; /* at least 8, and a multiple of 8 */
+	return vshmi_load64((const struct vshmi_word64 *)(const void *)(rx->data + (at & (rx->size - 1))));
+}
 
-	if (room > rx->size - offset)
-		room = rx->size - offset;
-	if (VSHMI_UNLIKELY(vshmi_record_tag(header) != vshmi_record_make_tag(VSHM_RECORD_DATA, *sequence) ||
-			   vshmi_record_size(header) > room - VSHM_RECORD_HEADER))
-		return false;
-	view->data = rx->data + offset + VSHM_RECORD_HEADER;
+/* Is this the header of the expected record, and does all of it lie in one readable piece? */
+static inline bool vshmi_rx_lawful(const struct vshmi_rx *rx, uint64_t at, uint64_t sequence, uint64_t header)
+{
+	uint64_t lap = rx->size - (at & (rx->size - 1));
+	uint64_t room = rx->tail - at; /* at least 8, and a multiple of 8 */
+
+	if (room > lap)
+		room = lap;
+	return vshmi_record_tag(header) == vshmi_record_make_tag(VSHM_RECORD_DATA, sequence) &&
+	       vshmi_record_size(header) <= room - VSHM_RECORD_HEADER;
+}
+
+/* Shows a lawful record; returns the position behind it. */
+static inline uint64_t vshmi_rx_show(const struct vshmi_rx *rx, uint64_t at, uint64_t header, struct vshm_view *view)
+{
+	view->data = rx->data + (at & (rx->size - 1)) + VSHM_RECORD_HEADER;
 	view->size = vshmi_record_size(header);
-	*at += vshmi_record_span(view->size);
-	++*sequence;
-	return true;
+	return at + vshmi_record_span(vshmi_record_size(header));
 }
 
 /*
- * The rare rest of vshmi_rx_next(): a pad, the first record, or a broken one. `header` is the word that was loaded;
- * it is not loaded again.
+ * The rare rest of a peek: a pad, the first record, or a broken one, and what follows. What was shown so far is noted in
+ * `rx`; `header` was loaded behind it and is not loaded again.
  */
-int vshmi_rx_next_slow(struct vshmi_rx *rx, uint64_t *at, uint64_t *sequence, struct vshm_view *view, uint64_t header);
+int vshmi_rx_peek_rest(struct vshmi_rx *rx, uint64_t header, struct vshm_view views[], unsigned count);
 
-/*
- * Checks the record at `*at`, shows it and moves on; pads are skipped. 0; -EAGAIN: nothing there as far as the last
- * refresh saw; -EPROTO: `fault` says what the producer broke.
- */
-static inline int vshmi_rx_next(struct vshmi_rx *rx, uint64_t *at, uint64_t *sequence, struct vshm_view *view)
+/* Notes what a peek showed. */
+static inline int vshmi_rx_peeked(struct vshmi_rx *rx, uint64_t at, uint64_t sequence, unsigned shown, uint64_t bytes)
 {
-	const unsigned char *record = rx->data + (*at & (rx->size - 1));
-	uint64_t header;
-
-	if (*at == rx->tail)
-		return -EAGAIN;
-	/* relaxed: the tail's acquire load covers it */
-	header = vshmi_load64((const struct vshmi_word64 *)(const void *)record);
-	if (VSHMI_UNLIKELY(!vshmi_rx_take(rx, at, sequence, view, header)))
-		return vshmi_rx_next_slow(rx, at, sequence, view, header);
-	return 0;
+	rx->peeked = at;
+	rx->peeked_sequence = sequence;
+	rx->peeked_count = shown;
+	rx->peeked_bytes = bytes;
+	return (int)shown;
 }
 
-/* Shows up to `count` records from the head on. Their number (at least 1), -EAGAIN or -EPROTO. */
+/*
+ * Shows up to `count` records from the head on. Their number (at least 1); -EAGAIN: nothing there as far as the last
+ * refresh saw; -EPROTO: `fault` says what the producer broke (if it is behind good records, the next peek meets it).
+ */
 static inline int vshmi_rx_peek(struct vshmi_rx *rx, struct vshm_view views[], unsigned count)
 {
 	uint64_t at = rx->head, sequence = rx->sequence, bytes = 0;
 	unsigned n = 0;
-	int rc = 0;
 
-	while (n < count && !(rc = vshmi_rx_next(rx, &at, &sequence, &views[n])))
-		bytes += views[n++].size;
-	if (!n)
-		return rc;
-	rx->peeked = at;
-	rx->peeked_sequence = sequence;
-	rx->peeked_count = n;
-	rx->peeked_bytes = bytes;
-	return (int)n; /* a broken record behind good ones is met by the next peek */
+	for (; n < count && at != rx->tail; n++) {
+		uint64_t header = vshmi_rx_header(rx, at);
+
+		if (VSHMI_UNLIKELY(!vshmi_rx_lawful(rx, at, sequence, header))) {
+			(void)vshmi_rx_peeked(rx, at, sequence, n, bytes);
+			return vshmi_rx_peek_rest(rx, header, views, count);
+		}
+		at = vshmi_rx_show(rx, at, header, &views[n]);
+		sequence++;
+		bytes += vshmi_record_size(header);
+	}
+	return n ? vshmi_rx_peeked(rx, at, sequence, n, bytes) : -EAGAIN;
 }
 
 /* Releases what was peeked. True when it is time to return the head. */

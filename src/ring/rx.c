@@ -80,40 +80,82 @@ void vshmi_rx_disarm(struct vshmi_rx *rx)
 	vshmi_store64(rx->armed_word, 0);
 }
 
-/* A pad: lawful only as the whole rest of a lap that has begun. */
-static int skip_pad(struct vshmi_rx *rx, uint64_t *at, uint64_t *sequence, uint64_t header)
-{
-	uint64_t offset = *at & (rx->size - 1), rest = rx->size - offset;
+/* How far a peek has come. */
+struct cursor {
+	uint64_t at, sequence, header;
+	unsigned shown;
+	uint64_t bytes; /* of payload shown */
+};
 
-	if (!offset || vshmi_record_size(header) != rest - VSHM_RECORD_HEADER || rest > rx->tail - *at)
-		return broken(rx, VSHM_RULE_RECORD_PAD, *at, header);
-	if (*at == rx->head) { /* nobody holds it: it is over at once */
+/* A pad: lawful only as the whole rest of a lap that has begun. */
+static int skip_pad(struct vshmi_rx *rx, struct cursor *cursor)
+{
+	uint64_t offset = cursor->at & (rx->size - 1), rest = rx->size - offset;
+
+	if (!offset || vshmi_record_size(cursor->header) != rest - VSHM_RECORD_HEADER || rest > rx->tail - cursor->at)
+		return broken(rx, VSHM_RULE_RECORD_PAD, cursor->at, cursor->header);
+	if (cursor->at == rx->head) { /* nobody holds it: it is over at once */
 		rx->head += rest;
-		rx->sequence = *sequence + 1;
+		rx->sequence = cursor->sequence + 1;
 	}
-	*at += rest;
-	++*sequence;
+	cursor->at += rest;
+	cursor->sequence++;
 	return 0;
 }
 
-int vshmi_rx_next_slow(struct vshmi_rx *rx, uint64_t *at, uint64_t *sequence, struct vshm_view *view, uint64_t header)
+/* Shows the record at the cursor, or says why it is not lawful. */
+static int take(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_view *view)
 {
-	uint32_t tag = vshmi_record_tag(header);
+	uint32_t tag = vshmi_record_tag(cursor->header), kind = tag & 0xff;
+
+	if (tag >> 8 != (cursor->sequence & 0xffffff))
+		return broken(rx, VSHM_RULE_RECORD_SEQUENCE, cursor->at, cursor->header);
+	if (kind != VSHM_RECORD_DATA)
+		return broken(rx, kind == VSHM_RECORD_PAD ? VSHM_RULE_RECORD_PAD : VSHM_RULE_RECORD_KIND, cursor->at,
+			      cursor->header);
+	if (!vshmi_rx_lawful(rx, cursor->at, cursor->sequence, cursor->header))
+		return broken(rx, VSHM_RULE_RECORD_LENGTH, cursor->at, cursor->header);
+	cursor->at = vshmi_rx_show(rx, cursor->at, cursor->header, view);
+	cursor->sequence++;
+	cursor->shown++;
+	cursor->bytes += view->size;
+	return 0;
+}
+
+/* A pad, then the record behind it; or a record. */
+static int take_next(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_view *view)
+{
 	int rc;
 
 	if (rx->first) {
 		rx->first = false;
-		rx->sequence = *sequence = tag >> 8;
-		if (vshmi_rx_take(rx, at, sequence, view, header))
-			return 0;
+		rx->sequence = cursor->sequence = vshmi_record_tag(cursor->header) >> 8;
 	}
-	if (tag >> 8 != (*sequence & 0xffffff))
-		return broken(rx, VSHM_RULE_RECORD_SEQUENCE, *at, header);
-	if ((tag & 0xff) == VSHM_RECORD_DATA)
-		return broken(rx, VSHM_RULE_RECORD_LENGTH, *at, header);
-	if ((tag & 0xff) != VSHM_RECORD_PAD)
-		return broken(rx, VSHM_RULE_RECORD_KIND, *at, header);
-	rc = skip_pad(rx, at, sequence, header);
-	/* a pad ends at the start of a lap, where another pad is unlawful: this goes no deeper */
-	return rc ? rc : vshmi_rx_next(rx, at, sequence, view);
+	if (vshmi_record_tag(cursor->header) != vshmi_record_make_tag(VSHM_RECORD_PAD, cursor->sequence))
+		return take(rx, cursor, view);
+	rc = skip_pad(rx, cursor);
+	if (rc)
+		return rc;
+	if (cursor->at == rx->tail)
+		return -EAGAIN;
+	cursor->header = vshmi_rx_header(rx, cursor->at); /* the start of a lap, where another pad is unlawful */
+	return take(rx, cursor, view);
+}
+
+int vshmi_rx_peek_rest(struct vshmi_rx *rx, uint64_t header, struct vshm_view views[], unsigned count)
+{
+	struct cursor cursor = {rx->peeked, rx->peeked_sequence, header, (unsigned)rx->peeked_count, rx->peeked_bytes};
+	struct cursor good;
+	int rc;
+
+	do {
+		good = cursor;
+		rc = take_next(rx, &cursor, &views[cursor.shown]);
+		if (rc)
+			break;
+		good = cursor;
+		if (cursor.at != rx->tail && cursor.shown < count)
+			cursor.header = vshmi_rx_header(rx, cursor.at);
+	} while (cursor.at != rx->tail && cursor.shown < count);
+	return good.shown ? vshmi_rx_peeked(rx, good.at, good.sequence, good.shown, good.bytes) : rc;
 }
