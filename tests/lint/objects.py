@@ -13,7 +13,7 @@ NEVER = {"abort", "exit", "_exit", "_Exit", "quick_exit", "__assert_fail", "__as
          "longjmp"}
 ALLOCATOR = {"malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_memalign", "strdup", "asprintf"}
 # Not in a library that others link: they print, or have one buffer for all threads.
-UNWANTED = {"printf", "puts", "perror", "strtok", "gmtime", "localtime", "strerror", "getenv_s", "system", "popen"}
+UNWANTED = {"printf", "puts", "perror", "strtok", "gmtime", "localtime", "system", "popen"}
 # <string.h> is all of the C library that these modules may use.
 FREESTANDING = {"memcpy", "memmove", "memset", "memcmp", "memchr", "strlen", "strcmp", "strncmp", "strchr", "strcspn",
                 "strnlen"}

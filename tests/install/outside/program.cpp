@@ -59,8 +59,8 @@ std::string one_record(vshm_region *region)
 int main()
 {
 	try {
-		vshm_region_info info = VSHM_REGION_INFO_INIT;
-		vshm_peer_info peer = VSHM_PEER_INFO_INIT;
+		struct vshm_region_info info = VSHM_REGION_INFO_INIT;
+		struct vshm_peer_info peer = VSHM_PEER_INFO_INIT;
 		region_handle region = open_region();
 
 		must(vshm_region_info(region.get(), &info), "info");
