@@ -46,6 +46,14 @@ static int producer_failed(struct sender *sender, int rc)
 	return say_failed("%s", stream_why(&sender->stream, rc, why));
 }
 
+static int nobody_read(struct sender *sender)
+{
+	struct stream *stream = &sender->stream;
+	progress_clear(&stream->progress);
+	return say_failed("nobody read for %.3g s: %" PRIu64 " bytes were sent, not all of them read",
+			  (double)stream->timeout_ns / 1e9, stream->progress.bytes);
+}
+
 static const char *waiting_for(const struct sender *sender)
 {
 	if (!progress_due(&sender->stream.progress))
@@ -74,9 +82,7 @@ static int wait_for_room(struct sender *sender, size_t size, void **data)
 			continue;
 		if (stop_asked())
 			return 0;
-		progress_clear(&stream->progress);
-		(void)say_failed("nobody read for %.3g s: %" PRIu64 " bytes were sent, not all of them read",
-				 (double)stream->timeout_ns / 1e9, stream->progress.bytes);
+		(void)nobody_read(sender);
 		return -1;
 	}
 }
@@ -206,13 +212,39 @@ static int open_producer(struct sender *sender)
 	return CTL_OK;
 }
 
+/*
+ * An empty stream has an end, too, that somebody must see: the library waits for a receiver only while there is
+ * something to read. As wait_for_room().
+ */
+static int wait_for_receiver(struct sender *sender)
+{
+	struct stream *stream = &sender->stream;
+	while (!sender->drop && !stream->progress.records && !stream_connected(stream, VSHM_PRODUCER)) {
+		int rc = vshm_region_status(stream->region);
+		if (rc) {
+			(void)producer_failed(sender, rc);
+			return -1;
+		}
+		observe_pause(10000000);
+		if (stream_wait_on(stream, "waiting for a receiver"))
+			continue;
+		if (stop_asked())
+			return 0;
+		(void)nobody_read(sender);
+		return -1;
+	}
+	return 1;
+}
+
 /* Waits until the receiver has read everything, then ends the stream. A signal leaves the producer open. */
 static int end_stream(struct sender *sender)
 {
 	struct stream *stream = &sender->stream;
 	void *data;
 	/* The largest record fits when all before it is read: so this waits like any other, with progress and signals. */
-	int drained = wait_for_room(sender, vshm_producer_max_record(sender->producer), &data);
+	int drained = wait_for_receiver(sender);
+	if (drained > 0)
+		drained = wait_for_room(sender, vshm_producer_max_record(sender->producer), &data);
 	if (drained <= 0)
 		return CTL_FAILED;
 	progress_clear(&stream->progress);

@@ -6,6 +6,7 @@
 #include "show.h"
 #include "stop.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,9 +71,9 @@ static int print(const struct options *options, const struct observation *now, b
 	return fflush(stdout) || ferror(stdout) ? CTL_FAILED : CTL_OK;
 }
 
-static int look_failed(int rc)
+static int look_failed(const struct options *options, struct vshm_region *region, int rc)
 {
-	return say_failed("%s", vshm_strerror(rc));
+	return say_failed("%s", rc == -ESTALE ? observe_stale(options->uri, region) : vshm_strerror(rc));
 }
 
 /* Sleeps until the next picture is due; a signal ends it. */
@@ -93,7 +94,7 @@ static int watch(const struct options *options, struct vshm_region *region, stru
 			break;
 		int rc = observe(region, before, &now);
 		if (rc)
-			return look_failed(rc);
+			return look_failed(options, region, rc);
 		code = print(options, &now, false);
 		observe_free(before);
 		*before = now;
@@ -106,7 +107,7 @@ static int show(const struct options *options, struct vshm_region *region)
 	struct observation now;
 	int rc = observe_twice(region, &now, stop_asked);
 	if (rc)
-		return look_failed(rc);
+		return look_failed(options, region, rc);
 	if (options->watch && !options->json && isatty(STDOUT_FILENO) == 1)
 		(void)fputs("\033[H\033[2J", stdout);
 	int code = print(options, &now, true);

@@ -52,6 +52,22 @@ int observe_open(const char *uri, struct vshm_region **region, char *why)
 	return vshm_region_open(uri, &options, region, why);
 }
 
+const char *observe_stale(const char *uri, struct vshm_region *region)
+{
+	struct vshm_region_info before = VSHM_REGION_INFO_INIT, after = VSHM_REGION_INFO_INIT;
+	struct vshm_region *again;
+	int rc = vshm_region_info(region, &before);
+	if (!rc)
+		rc = observe_open(uri, &again, NULL);
+	if (rc)
+		return rc == -ENOENT ? "the region was destroyed" : "the region was replaced or destroyed";
+	rc = vshm_region_info(again, &after);
+	(void)vshm_region_close(again);
+	if (rc || memcmp(before.uuid, after.uuid, sizeof(after.uuid)) != 0)
+		return "the region was replaced by a new one";
+	return "this peer was evicted from the region";
+}
+
 bool observed_present(const struct observed_peer *peer)
 {
 	return peer->info.state >= VSHM_PEER_LIVE && peer->info.incarnation;

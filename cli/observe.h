@@ -55,6 +55,9 @@ int observe_twice(struct vshm_region *region, struct observation *now, int (*sto
 
 void observe_free(struct observation *observation);
 
+/* After -ESTALE from a region that was opened by `uri`: what became of it, or of this peer. A constant text. */
+const char *observe_stale(const char *uri, struct vshm_region *region);
+
 /* Is somebody in this slot? */
 bool observed_present(const struct observed_peer *peer);
 

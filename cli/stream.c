@@ -66,13 +66,13 @@ int stream_take_target(struct stream *stream, char **arguments)
 int stream_open(struct stream *stream, const char *verb)
 {
 	struct vshm_open_options options = VSHM_OPEN_OPTIONS_INIT;
-	char uri[OBSERVE_URI_SIZE], why[VSHM_WHY_SIZE] = "";
+	char why[VSHM_WHY_SIZE] = "";
 	options.flags = VSHM_OPEN_GUARD;
 	options.peer = stream->peer;
 	options.label = stream->label;
-	if (observe_uri(stream->uri_text, uri))
+	if (observe_uri(stream->uri_text, stream->uri))
 		return say_usage("the URI is too long");
-	int rc = vshm_region_open(uri, &options, &stream->region, why);
+	int rc = vshm_region_open(stream->uri, &options, &stream->region, why);
 	if (rc)
 		return say_failed("%s", *why ? why : vshm_strerror(rc));
 	progress_init(&stream->progress, verb, stream->quiet);
@@ -117,7 +117,9 @@ void stream_note(struct stream *stream, const char *line)
 const char *stream_why(const struct stream *stream, int error, char *why)
 {
 	why[0] = 0;
-	if (!stream->region || vshm_region_why(stream->region, why) || !*why)
+	if (error == -ESTALE && vshm_region_status(stream->region) == -ESTALE)
+		(void)snprintf(why, VSHM_WHY_SIZE, "%s", observe_stale(stream->uri, stream->region));
+	else if (!stream->region || vshm_region_why(stream->region, why) || !*why)
 		(void)snprintf(why, VSHM_WHY_SIZE, "%s", vshm_strerror(error));
 	return why;
 }

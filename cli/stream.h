@@ -3,6 +3,7 @@
 #ifndef CLI_STREAM_H
 #define CLI_STREAM_H
 
+#include "observe.h"
 #include "progress.h"
 
 #include <getopt.h>
@@ -13,6 +14,7 @@
 
 struct stream {
 	const char *uri_text, *ring, *label;
+	char uri[OBSERVE_URI_SIZE];
 	vshm_peer peer;
 	int64_t timeout_ns; /* VSHM_FOREVER: none */
 	bool quiet, stats;
