@@ -164,7 +164,8 @@ void vshmi_entry_retire(struct vshm_region *region, struct vshmi_end *end)
 	}
 	own->state = VSHM_END_CLOSED;
 	own->end = NULL;
-	own->link = end->link;
+	if (end->link.id) /* else the last one that was withdrawn */
+		own->link = end->link;
 	reclaim(region);
 	vshmi_directory_changed(region);
 	if (own->link.id)

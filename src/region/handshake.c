@@ -275,9 +275,11 @@ void vshmi_request_withdraw(struct vshm_region *region, struct vshmi_end *end)
 	vshm_peer peer = end->link.peer;
 	bool named = end->link.id != 0;
 
-	memset(&end->link, 0, sizeof(end->link));
 	if (!named)
 		return;
+	/* that producer may still have to look at the final head: the entry stays until it did */
+	region->own[end->index].link = end->link;
+	memset(&end->link, 0, sizeof(end->link));
 	vshmi_entry_set_other(end->entry, 0, 0, 0, 0);
 	vshmi_directory_changed(region);
 	vshmi_peer_ring(region, peer);
