@@ -4,7 +4,7 @@
  * the marks, thread by thread. With the argument "plant" it allocates and calls the system in between, to show that
  * both are noticed. Prints "records N allocations M".
  */
-#include <malloc.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -16,6 +16,7 @@ static const struct {
 	{"region", suite_region},   {"slots", suite_slots},	    {"stream", suite_stream}, {"wait", suite_wait},
 	{"ends", suite_ends},	    {"restart", suite_restart},	    {"look", suite_look},     {"options", suite_options},
 	{"process", suite_process}, {"arguments", suite_arguments}, {"vanish", suite_vanish}, {"damage", suite_damage},
+	{"quarantine", suite_quarantine},
 };
 
 static int is_wanted(const char *name, int argc, char **argv)

@@ -231,24 +231,6 @@ START_TEST(absurd_size)
 }
 END_TEST
 
-/* Faults have no call that succeeds without a violation: -ENOENT, but only after a look at the struct. */
-START_TEST(fault_structs)
-{
-	union stretched s;
-	struct pair t;
-
-	three(&t);
-	memset(&s, 0, sizeof(s));
-	ck_is(vshm_producer_fault(t.p, &s.fault), -EINVAL);
-	ck_is(vshm_consumer_fault(t.c, &s.fault), -EINVAL);
-	s.struct_size = sizeof(struct vshm_fault) + 8;
-	s.bytes[sizeof(struct vshm_fault)] = 1;
-	ck_is(vshm_producer_fault(t.p, &s.fault), -E2BIG);
-	ck_is(vshm_consumer_fault(t.c, &s.fault), -E2BIG);
-	pair_close(&t);
-}
-END_TEST
-
 START_TEST(unknown_flags)
 {
 	union stretched s;
@@ -284,7 +266,6 @@ Suite *suite_options(void)
 	tcase_add_loop_test(tc, short_size, 0, STRUCTS);
 	tcase_add_loop_test(tc, long_size, 0, STRUCTS);
 	tcase_add_loop_test(tc, absurd_size, 0, STRUCTS);
-	tcase_add_test(tc, fault_structs);
 	tcase_add_test(tc, unknown_flags);
 	suite_add_tcase(s, tc);
 	return s;

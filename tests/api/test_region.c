@@ -453,7 +453,7 @@ START_TEST(named_loop)
 	char path[PATH_MAX];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/loop", support_dir());
+	snprintf(path, sizeof(path), "%s/run/loop", support_dir());
 	f = fopen(path, "w");
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_gt(fprintf(f, "vshm:loop\n"), 0);

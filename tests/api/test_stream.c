@@ -130,7 +130,9 @@ START_TEST(commit_rules)
 	void *data;
 
 	pair_open(&t, _i, 4096);
+	put(t.p, t.c, 8, 1);
 	ck_is(vshm_producer_commit(t.p, 0, 0), -EINVAL); /* nothing reserved */
+	get(t.c, 8, 1);
 	ck_ok(vshm_producer_reserve(t.p, 100, &data, 0));
 	ck_is(vshm_producer_commit(t.p, 101, 0), -EINVAL);
 	ck_is(vshm_producer_commit(t.p, SIZE_MAX, 0), -EINVAL);

@@ -18,7 +18,7 @@ static const char *const labels[WORLD_KINDS] = {
 };
 static enum world_kind present[WORLD_KINDS];
 static int present_count;
-static char huge_dir[256];
+static char huge_dir[256], run_dir[300];
 static uint64_t huge_page;
 
 /* ---- which transports ---- */
@@ -72,7 +72,8 @@ void world_probe(void)
 	add(WORLD_INPROC, NULL);
 	add(WORLD_HUGE, why_no_hugetlbfs());
 	add(WORLD_NAMED, NULL);
-	if (setenv("VSHM_RUN_DIR", support_dir(), 1))
+	snprintf(run_dir, sizeof(run_dir), "%s/run", support_dir());
+	if (mkdir(run_dir, 0755) || setenv("VSHM_RUN_DIR", run_dir, 1))
 		exit(99);
 }
 

@@ -105,5 +105,6 @@ Suite *suite_process(void);
 Suite *suite_vanish(void);
 Suite *suite_damage(void);
 Suite *suite_look(void);
+Suite *suite_quarantine(void);
 
 #endif
