@@ -58,7 +58,7 @@ static const char *waiting_for(const struct sender *sender)
 {
 	if (!progress_due(&sender->stream.progress))
 		return NULL;
-	return stream_connected(&sender->stream, VSHM_PRODUCER) ? "waiting for the receiver to read"
+	return stream_connected(&sender->stream, VSHM_PRODUCER) ? "waiting for the receiver"
 								: "waiting for a receiver";
 }
 
@@ -262,8 +262,9 @@ static int end_stream(struct sender *sender)
 /* A signal asked to leave: the stream ends here, and what is committed is still delivered if that is quick. */
 static void end_early(struct sender *sender)
 {
+	int64_t linger = stream_connected(&sender->stream, VSHM_PRODUCER) ? 1000000000 : 0;
 	if (sender->producer)
-		(void)vshm_producer_close(sender->producer, 1000000000);
+		(void)vshm_producer_close(sender->producer, linger);
 	sender->producer = NULL;
 }
 

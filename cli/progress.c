@@ -41,31 +41,60 @@ static void measure(struct progress *progress, uint64_t now)
 	progress->drawn_bytes = progress->bytes;
 }
 
+/* "12.3 MiB/s  0:04", and how long it will take yet, unless it waits for somebody. */
+static void describe_pace(const struct progress *progress, const char *state, uint64_t now, char *out, size_t size)
+{
+	char rate[TEXT_SIZE], clock[TEXT_SIZE], left[TEXT_SIZE];
+	int used = snprintf(out, size, "  %s  %s", text_rate(rate, progress->rate),
+			    text_clock(clock, now - progress->began_ns));
+	if (state)
+		(void)snprintf(out + used, size - (size_t)used, "  (%s)", state);
+	else if (progress->total > progress->bytes && progress->rate >= 1)
+		(void)snprintf(out + used, size - (size_t)used, ", %s left",
+			       text_clock(left, (uint64_t)((double)(progress->total - progress->bytes) /
+							   progress->rate * 1e9)));
+}
+
+/* " of 100 MiB  ####....  42%"; the bar takes the room that is left, if that is worth it. */
+static void describe_share(const struct progress *progress, const struct screen *screen, unsigned taken, char *out,
+			   size_t size)
+{
+	char whole[TEXT_SIZE], bar[128] = "";
+	unsigned room = screen->width > taken + 28 ? screen->width - taken - 28 : 0;
+	*out = 0;
+	if (!progress->total)
+		return;
+	room = room > 20 ? 20 : room;
+	if (room >= 5)
+		screen_bar(bar, sizeof(bar), screen->utf8, room, (double)progress->bytes, (double)progress->total);
+	(void)snprintf(out, size, " of %s  %s%s%.0f%%", text_bytes(whole, progress->total), bar, *bar ? " " : "",
+		       100.0 * (double)progress->bytes / (double)progress->total);
+}
+
+static void describe(const struct progress *progress, const struct screen *screen, const char *state, uint64_t now,
+		     char *out, size_t size)
+{
+	char bytes[TEXT_SIZE], pace[160], share[200];
+	describe_pace(progress, state, now, pace, sizeof(pace));
+	(void)text_bytes(bytes, progress->bytes);
+	describe_share(progress, screen, text_width(pace) + text_width(bytes) + text_width(progress->verb), share,
+		       sizeof(share));
+	(void)snprintf(out, size, "%s %s%s%s", progress->verb, bytes, share, pace);
+}
+
 void progress_tick(struct progress *progress, const char *state)
 {
-	char bytes[TEXT_SIZE], rate[TEXT_SIZE], clock[TEXT_SIZE], left[TEXT_SIZE], bar[128], line[400];
+	char line[400], bytes[TEXT_SIZE];
 	struct screen screen;
 	uint64_t now = observe_clock_ns();
 	if (!progress->enabled || now - progress->drawn_ns < DRAW_NS || !in_foreground())
 		return;
 	measure(progress, now);
 	screen_look(&screen, stderr);
-	int used = snprintf(line, sizeof(line), "%s %s", progress->verb, text_bytes(bytes, progress->bytes));
-	if (progress->total) {
-		screen_bar(bar, sizeof(bar), screen.utf8, 20, (double)progress->bytes, (double)progress->total);
-		used += snprintf(line + used, sizeof(line) - (size_t)used, " of %s  %s %3.0f%%",
-				 text_bytes(left, progress->total), bar,
-				 100.0 * (double)progress->bytes / (double)progress->total);
-	}
-	used += snprintf(line + used, sizeof(line) - (size_t)used, "  %s  %s", text_rate(rate, progress->rate),
-			 text_clock(clock, now - progress->began_ns));
-	if (progress->total > progress->bytes && progress->rate >= 1)
-		used += snprintf(line + used, sizeof(line) - (size_t)used, ", %s left",
-				 text_clock(left, (uint64_t)((double)(progress->total - progress->bytes) /
-							     progress->rate * 1e9)));
-	if (state)
-		(void)snprintf(line + used, sizeof(line) - (size_t)used, "  (%s)", state);
-	/* A line that wraps cannot be wiped: better none of the details. */
+	describe(progress, &screen, state, now, line, sizeof(line));
+	/* A line that wraps cannot be wiped: better without the details. */
+	if (text_width(line) >= screen.width)
+		describe(progress, &screen, NULL, now, line, sizeof(line));
 	if (text_width(line) >= screen.width)
 		(void)snprintf(line, sizeof(line), "%s %s", progress->verb, text_bytes(bytes, progress->bytes));
 	(void)fprintf(stderr, "\r\033[K%s", line);

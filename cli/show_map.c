@@ -144,16 +144,16 @@ static void put_section_names(const struct strip *strip, const struct show *show
 	(void)fprintf(show->screen.out, "%s\n", line);
 }
 
-/* The end of the last section: a segment is its superblock's page and its sections. */
+/* Its share of the region, and never less than what its sections say. 0: it is not there yet. */
 static uint64_t segment_size(const struct observation *now, uint32_t segment)
 {
-	uint64_t size = 0;
+	uint64_t size = 0, share = now->region.segments ? now->region.size / now->region.segments : 0;
 	for (vshm_peer peer = 0; peer < now->region.peers; peer++) {
 		const struct vshm_peer_info *info = &now->peer[peer].info;
 		if (info->segment == segment && info->offset + info->size > size)
 			size = info->offset + info->size;
 	}
-	return size;
+	return size && share > size ? share : size;
 }
 
 static void map_segment(const struct show *show, uint32_t segment)
@@ -263,7 +263,7 @@ void show_map(const struct show *show)
 	for (uint32_t segment = 0; segment < now->region.segments; segment++)
 		map_segment(show, segment);
 	for (vshm_peer peer = 0; peer < now->region.peers; peer++) {
-		if (observed_present(&now->peer[peer]) && now->peer[peer].info.size)
+		if (now->peer[peer].info.ring_bytes && now->peer[peer].info.size)
 			map_section(show, peer);
 	}
 	for (size_t i = 0; i < now->ends; i++) {

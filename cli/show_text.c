@@ -27,8 +27,9 @@ void show_region(const struct show *show)
 	screen_put(screen, STYLE_BOLD, name);
 	(void)fprintf(screen->out, "  %s  %s  %s, %u of %" PRIu32 " peers attached\n", uri, text_bytes(size, r->size),
 		      r->profile == VSHM_SPLIT ? "split" : "flat", observed_live(show->now), r->peers);
-	(void)fprintf(screen->out, "%s  layout %" PRIu32 ", page %s, created %s, uuid ", screen_on(screen, STYLE_DIM),
-		      r->layout_version, text_bytes(page, r->layout_page), text_date(date, r->created_ns));
+	(void)fprintf(screen->out, "%s  layout %" PRIu32 ", page %s, created %s%suuid ", screen_on(screen, STYLE_DIM),
+		      r->layout_version, text_bytes(page, r->layout_page), text_date(date, r->created_ns),
+		      screen->width < 105 ? "\n  " : ", ");
 	put_uuid(screen->out, r->uuid);
 	(void)fprintf(screen->out, "\n  memory %s, atomics %s, sections of others %s%s\n",
 		      r->facts & VSHM_FACT_CACHED ? "cached" : "uncached",
@@ -135,8 +136,7 @@ static void put_empty(const struct show *show, enum vshm_peer_state state)
 static void show_peers(const struct show *show)
 {
 	static const char *const titles[] = {
-		">PEER", "STATE", "LABEL", ">PID", "USER", ">AGE", ">HEART", "CAN BE WOKEN BY", "RINGS IN SECTION",
-		NULL};
+		">PEER", "STATE", "LABEL", ">PID", "~USER", ">AGE", ">HEART", "~WAYS", "RINGS IN SECTION", NULL};
 	struct table table;
 	table_init(&table, titles);
 	for (vshm_peer peer = 0; peer < show->now->region.peers; peer++) {
@@ -165,7 +165,8 @@ static void cell_fill(struct table *table, const struct show *show, const struct
 		table_cell(table, STYLE_DIM, "?");
 		return;
 	}
-	screen_bar(bar, sizeof(bar), show->screen.utf8, 12, (double)end->fill, (double)end->info.ring_size);
+	screen_bar(bar, sizeof(bar), show->screen.utf8, show->screen.width < 110 ? 6 : 12, (double)end->fill,
+		   (double)end->info.ring_size);
 	(void)snprintf(cell, sizeof(cell), "%s %3.0f%%  %s", bar, share * 100, text_bytes(size, end->fill));
 	table_drawn(table, share >= 0.9 ? STYLE_WARN : STYLE_PLAIN, cell);
 }
@@ -180,7 +181,8 @@ static const char *waits(const struct observed_end *producer, const struct obser
 static void cell_rates(struct table *table, const struct observed_end *end)
 {
 	char records[TEXT_SIZE], rate[TEXT_SIZE];
-	table_cell(table, STYLE_PLAIN, "%s", text_count(records, end->info.records));
+	/* published now and then: 0 says nothing yet */
+	table_cell(table, STYLE_PLAIN, "%s", end->info.records ? text_count(records, end->info.records) : " ");
 	if (end->bytes_per_second < 0)
 		table_cell(table, STYLE_PLAIN, " ");
 	else
@@ -233,8 +235,8 @@ static bool is_ring(const struct observed_end *end)
 
 static void show_rings(const struct show *show)
 {
-	static const char *const titles[] = {"RING",	 "PRODUCER", "CONSUMER", ">SIZE", "UNREAD",
-					     ">RECORDS", ">RATE",    ">WRITTEN", "STATE", NULL};
+	static const char *const titles[] = {"RING",	  "PRODUCER", "CONSUMER",  ">SIZE",  "UNREAD",
+					     "~>RECORDS", ">RATE",    "~>WRITTEN", "~STATE", NULL};
 	struct table table;
 	table_init(&table, titles);
 	for (size_t i = 0; i < show->now->ends; i++) {
@@ -249,8 +251,8 @@ static void show_rings(const struct show *show)
 
 static void show_ends(const struct show *show)
 {
-	static const char *const titles[] = {"END OF",	  "WHICH",  "POSITION",	 "WAITS", ">RUNG",
-					     ">NOT RUNG", ">SLEPT", ">SPURIOUS", NULL};
+	static const char *const titles[] = {"END OF",	   "WHICH",   "POSITION",   "WAITS", ">RUNG",
+					     "~>NOT RUNG", "~>SLEPT", "~>SPURIOUS", NULL};
 	struct table table;
 	table_init(&table, titles);
 	for (size_t i = 0; i < show->now->ends; i++) {
@@ -347,7 +349,7 @@ void show_text(const struct show *show)
 	show_region(show);
 	show_peers(show);
 	show_rings(show);
-	show_ends(show);
 	show_odd_ends(show);
+	show_ends(show);
 	show_wakes(show);
 }

@@ -41,14 +41,19 @@ void table_cell(struct table *table, enum style style, const char *format, ...)
 	table_drawn(table, style, safe);
 }
 
+static bool optional(const struct table *table, unsigned column)
+{
+	return table->title[column][0] == '~';
+}
+
 static bool to_the_right(const struct table *table, unsigned column)
 {
-	return table->title[column][0] == '>';
+	return table->title[column][optional(table, column)] == '>';
 }
 
 static const char *title_of(const struct table *table, unsigned column)
 {
-	return table->title[column] + to_the_right(table, column);
+	return table->title[column] + optional(table, column) + to_the_right(table, column);
 }
 
 static const char *text_of(const struct table *table, size_t cell)
@@ -66,6 +71,20 @@ static unsigned width_of(const struct table *table, unsigned column)
 	}
 	unsigned title = text_width(title_of(table, column));
 	return widest && title > widest ? title : widest;
+}
+
+/* Takes optional columns out until a line of a terminal holds the rest. */
+static void make_fit(const struct table *table, const struct screen *screen, unsigned *widths)
+{
+	unsigned all = 0;
+	for (unsigned column = 0; column < table->columns; column++)
+		all += widths[column] ? widths[column] + 2 : 0;
+	for (unsigned column = table->columns; screen->terminal && column-- && all > screen->width + 2;) {
+		if (!optional(table, column) || !widths[column])
+			continue;
+		all -= widths[column] + 2;
+		widths[column] = 0;
+	}
 }
 
 static void print_cell(const struct screen *screen, enum style style, const char *text, unsigned width, bool right,
@@ -99,10 +118,11 @@ static void print_row(const struct table *table, const struct screen *screen, co
 void table_print(struct table *table, const struct screen *screen)
 {
 	unsigned widths[TABLE_COLUMNS], last = 0;
-	for (unsigned column = 0; column < table->columns; column++) {
+	for (unsigned column = 0; column < table->columns; column++)
 		widths[column] = width_of(table, column);
+	make_fit(table, screen, widths);
+	for (unsigned column = 0; column < table->columns; column++)
 		last = widths[column] ? column : last;
-	}
 	for (unsigned column = 0; column <= last && table->count; column++) {
 		if (widths[column])
 			print_cell(screen, STYLE_DIM, title_of(table, column), widths[column],

@@ -19,7 +19,10 @@ struct table {
 	size_t count, room;
 };
 
-/* `titles`: NULL-terminated; one that begins with '>' is aligned to the right, and so are its cells. */
+/*
+ * `titles`: NULL-terminated. One that begins with '~' is left out, the last first, where a terminal is too narrow.
+ * One that begins with '>' (behind a '~') is aligned to the right, and so are its cells.
+ */
 void table_init(struct table *table, const char *const *titles);
 
 /* Adds the next cell. Escapes what is not printable. */
