@@ -201,13 +201,12 @@ static int look(void *end)
 
 /* ---- waiting ---- */
 
-static void arm(void *end)
+static uint64_t arm(void *end)
 {
 	struct vshm_consumer *c = end;
 
 	publish_counters(c);
-	if (c->connected)
-		vshmi_rx_arm(&c->rx);
+	return c->connected ? vshmi_rx_arm(&c->rx) : 0;
 }
 
 static void disarm(void *end)

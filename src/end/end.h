@@ -70,7 +70,7 @@ struct vshmi_wait {
 	struct vshmi_end *end;
 	int (*quick)(void *end); /* only the ring, for the spin; NULL: do not spin */
 	int (*look)(void *end);
-	void (*arm)(void *end);
+	uint64_t (*arm)(void *end); /* as in struct vshmi_sleeper */
 	void (*disarm)(void *end);
 	bool (*connected)(const void *end);
 	bool (*hurry)(const void *end); /* sleep only for short; NULL: never */

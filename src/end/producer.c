@@ -239,12 +239,13 @@ static int quick_look_for_room(void *end)
 	return rc == -EPROTO ? quarantine(p) : rc;
 }
 
-static void arm_for_room(void *end)
+/* A consumer that came or left changes whom to listen to: so it is part of what is waited for. */
+static uint64_t arm_for_room(void *end)
 {
 	struct vshm_producer *p = end;
 
 	publish_counters(p);
-	vshmi_tx_arm(&p->tx, p->wanted);
+	return vshmi_tx_arm(&p->tx, p->wanted) | p->end.adrift; /* positions are multiples of 8 */
 }
 
 static void disarm(void *end)
@@ -446,9 +447,11 @@ static int look_drained(void *end)
 	return rc;
 }
 
-static void arm_drained(void *end)
+static uint64_t arm_drained(void *end)
 {
-	vshmi_tx_arm_drained(&((struct vshm_producer *)end)->tx);
+	struct vshm_producer *p = end;
+
+	return vshmi_tx_arm_drained(&p->tx) | p->end.adrift;
 }
 
 static int linger(struct vshm_producer *p, int64_t timeout_ns)

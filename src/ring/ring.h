@@ -153,12 +153,15 @@ static inline bool vshmi_tx_publish(struct vshmi_tx *tx)
 	return VSHMI_UNLIKELY(armed) && vshmi_tx_ring_due(tx, armed);
 }
 
-/* Sleeping: tell the consumer which head is waited for (room for `size` bytes), then look again with _reserve. */
-void vshmi_tx_arm(struct vshmi_tx *tx, uint64_t size);
+/*
+ * Sleeping: tell the consumer which head is waited for (room for `size` bytes), then look again with _reserve. Returns
+ * that position; a look that appends a pad changes it, and then it has to be armed anew before sleeping.
+ */
+uint64_t vshmi_tx_arm(struct vshmi_tx *tx, uint64_t size);
 void vshmi_tx_disarm(struct vshmi_tx *tx);
 
 /* For a lingering close: sleep until the consumer has returned everything. 0: it has; -EAGAIN; -EPROTO. */
-void vshmi_tx_arm_drained(struct vshmi_tx *tx);
+uint64_t vshmi_tx_arm_drained(struct vshmi_tx *tx);
 int vshmi_tx_drained(struct vshmi_tx *tx);
 
 /* ---- consumer: rx.c ---- */
@@ -196,8 +199,11 @@ int vshmi_rx_refresh(struct vshmi_rx *rx);
 /* Returns the head to the producer now. True when the producer sleeps for it and has to be rung. */
 bool vshmi_rx_return(struct vshmi_rx *rx);
 
-/* Sleeping: tell the producer which tail is waited for, then look again with _refresh. */
-void vshmi_rx_arm(struct vshmi_rx *rx);
+/*
+ * Sleeping: tell the producer which tail is waited for, then look again with _refresh and _peek. Returns that position; a
+ * look that skips a pad changes it, and then it has to be armed anew before sleeping.
+ */
+uint64_t vshmi_rx_arm(struct vshmi_rx *rx);
 void vshmi_rx_disarm(struct vshmi_rx *rx);
 
 /* The header at `at`; relaxed, because the tail's acquire load covers it. */

@@ -70,9 +70,12 @@ bool vshmi_rx_return(struct vshmi_rx *rx)
 	return true;
 }
 
-void vshmi_rx_arm(struct vshmi_rx *rx)
+uint64_t vshmi_rx_arm(struct vshmi_rx *rx)
 {
-	vshmi_store64(rx->armed_word, rx->head + VSHM_RECORD_HEADER); /* never 0 */
+	uint64_t tail = rx->head + VSHM_RECORD_HEADER; /* never 0 */
+
+	vshmi_store64(rx->armed_word, tail);
+	return tail;
 }
 
 void vshmi_rx_disarm(struct vshmi_rx *rx)

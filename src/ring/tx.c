@@ -20,7 +20,10 @@ void vshmi_tx_init(struct vshmi_tx *tx, unsigned char *data, uint64_t size, stru
 void vshmi_tx_connect(struct vshmi_tx *tx, uint64_t start, const struct vshmi_word64 *head,
 		      const struct vshmi_word64 *armed, bool fence)
 {
+	/* `start` can lie behind what was published; no head may: take_head() and the consumer rely on it */
+	vshmi_store_release64(tx->tail_word, tx->tail);
 	tx->head = start;
+	tx->published = tx->tail;
 	tx->peer_head = head;
 	tx->peer_armed = armed ? armed : &tx->nobody;
 	tx->fence = fence && armed;
@@ -162,10 +165,13 @@ bool vshmi_tx_ring_due(struct vshmi_tx *tx, uint64_t armed)
 	return true;
 }
 
-void vshmi_tx_arm(struct vshmi_tx *tx, uint64_t size)
+uint64_t vshmi_tx_arm(struct vshmi_tx *tx, uint64_t size)
 {
 	/* never 0: there was no room, so the head that makes room lies behind the present one */
-	vshmi_store64(tx->armed_word, tx->tail + wanted(tx, vshmi_record_span(size)) - tx->size);
+	uint64_t head = tx->tail + wanted(tx, vshmi_record_span(size)) - tx->size;
+
+	vshmi_store64(tx->armed_word, head);
+	return head;
 }
 
 void vshmi_tx_disarm(struct vshmi_tx *tx)
@@ -173,9 +179,10 @@ void vshmi_tx_disarm(struct vshmi_tx *tx)
 	vshmi_store64(tx->armed_word, 0);
 }
 
-void vshmi_tx_arm_drained(struct vshmi_tx *tx)
+uint64_t vshmi_tx_arm_drained(struct vshmi_tx *tx)
 {
 	vshmi_store64(tx->armed_word, tx->tail);
+	return tx->tail;
 }
 
 int vshmi_tx_drained(struct vshmi_tx *tx)

@@ -8,7 +8,9 @@
  * Of "store armed, then look" and "publish, then load armed" at least one side sees the other's store, because a
  * barrier stands between store and load on both: the ringer's own full fence, or, when all ringers registered for
  * it, the sleeper's membarrier acting on the ringer's CPU. A ring between the note and the sleep changes the bell, so
- * the sleep ends at once. tests/model explores this file.
+ * the sleep ends at once. A ringer rings once for each value of `armed`; so it must not be slept on one that a ring may
+ * have been spent on before the note, which is so when the look found the position reached but nothing to return (a
+ * pad): then what is waited for has changed. tests/model explores this file.
  */
 #include "os/os.h"
 #include "wait/wait.h"
@@ -23,16 +25,17 @@ int vshmi_sleep_once(const struct vshmi_sleeper *sleeper, int64_t timeout_ns, bo
 {
 	const uint32_t *address[VSHMI_WAIT_WORDS];
 	uint32_t noted[VSHMI_WAIT_WORDS];
+	uint64_t armed;
 	int rc;
 
 	for (unsigned i = 0; i < sleeper->count; i++) {
 		address[i] = vshmi_futex_address(sleeper->words[i]);
 		noted[i] = vshmi_load_acquire32(sleeper->words[i]);
 	}
-	sleeper->arm(sleeper->end);
+	armed = sleeper->arm(sleeper->end);
 	barrier(sleeper->light);
 	rc = sleeper->look(sleeper->end);
-	*slept = rc == -EAGAIN;
+	*slept = rc == -EAGAIN && sleeper->arm(sleeper->end) == armed;
 	if (*slept && vshmi_futex_wait(address, noted, sleeper->count, timeout_ns) == -EFAULT)
 		rc = -EFAULT;
 	sleeper->disarm(sleeper->end);

@@ -17,7 +17,7 @@
  */
 struct vshmi_sleeper {
 	int (*look)(void *end);	   /* -EAGAIN: nothing yet; anything else ends the wait */
-	void (*arm)(void *end);	   /* tells the other side what is waited for */
+	uint64_t (*arm)(void *end); /* tells the other side what is waited for; returns that, as a number */
 	void (*disarm)(void *end);
 	void *end;
 	bool light; /* the other side relies on this side's membarrier instead of fencing */
@@ -29,8 +29,8 @@ struct vshmi_sleeper {
 /* ---- sleep.c ---- */
 
 /*
- * Arms, looks again, and sleeps for at most `timeout_ns`: what look() said; -EAGAIN after a sleep. `*slept` tells whether
- * it came to a sleep. -EFAULT: a word cannot be read.
+ * Arms, looks again, and sleeps for at most `timeout_ns`: what look() said; -EAGAIN after a sleep, and when the look changed
+ * what has to be waited for. `*slept` tells whether it came to a sleep. -EFAULT: a word cannot be read.
  */
 int vshmi_sleep_once(const struct vshmi_sleeper *sleeper, int64_t timeout_ns, bool *slept);
 

@@ -100,10 +100,10 @@ static int look_for_room(void *end)
 	return rc;
 }
 
-static void arm_for_room(void *end)
+static uint64_t arm_for_room(void *end)
 {
 	(void)end;
-	vshmi_tx_arm(&producer.tx, producer.want);
+	return vshmi_tx_arm(&producer.tx, producer.want);
 }
 
 static int look_drained(void *end)
@@ -112,10 +112,10 @@ static int look_drained(void *end)
 	return vshmi_tx_drained(&producer.tx);
 }
 
-static void arm_drained(void *end)
+static uint64_t arm_drained(void *end)
 {
 	(void)end;
-	vshmi_tx_arm_drained(&producer.tx);
+	return vshmi_tx_arm_drained(&producer.tx);
 }
 
 static void disarm_producer(void *end)
@@ -163,7 +163,7 @@ static void wait_with(const struct vshmi_sleeper *sleeper)
 		   sleeper->look == look_for_records ? consumer.rx.fault.rule : producer.tx.fault.rule);
 }
 
-static void producer_waits(int (*look)(void *end), void (*arm)(void *end))
+static void producer_waits(int (*look)(void *end), uint64_t (*arm)(void *end))
 {
 	const struct vshmi_sleeper sleeper = {
 		.look = look,
@@ -204,10 +204,10 @@ static void produce(void)
 
 /* ---- the consumer ---- */
 
-static void arm_consumer(void *end)
+static uint64_t arm_consumer(void *end)
 {
 	(void)end;
-	vshmi_rx_arm(&consumer.rx);
+	return vshmi_rx_arm(&consumer.rx);
 }
 
 static void disarm_consumer(void *end)
@@ -272,6 +272,9 @@ static const struct setting full_light = {.size = 16, .records = 3, .length = {8
 /* The second record does not fit behind the first: a pad, at once or on its own. */
 static const struct setting pads = {.size = 32, .records = 3, .length = {8, 24, 1}, .burst = 1, .fence = true};
 static const struct setting pads_light = {.size = 32, .records = 3, .length = {8, 24, 1}, .burst = 1};
+/* The last does not fit either, and there is not even room for the pad. */
+static const struct setting waits = {.size = 32, .records = 4, .length = {8, 8, 8, 24}, .burst = 1, .fence = true};
+static const struct setting waits_light = {.size = 32, .records = 4, .length = {8, 8, 8, 24}, .burst = 1};
 static const struct setting burst = {
 	.size = 32, .start = 24, .records = 4, .length = {0, 8, 8, 0}, .burst = 2, .fence = true};
 static const struct setting burst_light = {.size = 32, .start = 24, .records = 4, .length = {0, 8, 8, 0}, .burst = 2};
@@ -289,6 +292,8 @@ const struct vmc_scenario ring_scenarios[] = {
 	SCENARIO("ring of one record, membarrier", full_light, 3),
 	SCENARIO("pads, fences", pads, 1),
 	SCENARIO("pads, membarrier", pads_light, 3),
+	SCENARIO("waits for a pad, fences", waits, 1),
+	SCENARIO("waits for a pad, membarrier", waits_light, 2),
 	SCENARIO("bursts, fences", burst, 3),
 	SCENARIO("bursts, membarrier", burst_light, 3),
 };
