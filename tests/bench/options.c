@@ -12,7 +12,7 @@ static const char usage_text[] =
 	"Measures libvshm beside other ways to move messages between two processes of one machine.\n"
 	"  --rounds N     rounds, each runs everything once, back to back (5)\n"
 	"  --seconds S    measure each candidate at each size for so long, per round (0.2)\n"
-	"  --only NAME    only this candidate or kind of work (see --list); may be repeated\n"
+	"  --only NAME    only this kind of work, or this candidate (see --list); may be repeated\n"
 	"  --size BYTES   only this message size; may be repeated\n"
 	"  --cores A,B    the two cores to use (the first two that this program may use)\n"
 	"  --json FILE    write the results as JSON too; - is standard output, instead of the table\n"
@@ -27,11 +27,18 @@ static int wrong(const char *option, const char *value)
 	return 2;
 }
 
-static bool known(const char *name)
+static bool is_work_name(const char *name)
 {
 	for (unsigned i = 0; i < BENCH_WORKS; i++)
 		if (!strcmp(name, bench_work_names[i]))
 			return true;
+	return false;
+}
+
+static bool known(const char *name)
+{
+	if (is_work_name(name))
+		return true;
 	for (const struct bench_candidate *const *c = bench_candidates; *c; c++)
 		if (!strcmp(name, (*c)->name))
 			return true;
@@ -175,14 +182,27 @@ int bench_parse(int argc, char **argv, struct bench_options *options)
 	return options->core[0] < 0 && !options->list ? default_cores(options) : 0;
 }
 
+/* Of what --only names, both must fit: the kind of work, if any was named, and the candidate, if any was. */
+static bool named(const struct bench_options *options, const struct bench_candidate *candidate)
+{
+	bool works = false, work = false, names = false, name = false;
+
+	for (unsigned i = 0; i < options->only_count; i++) {
+		bool is_work = is_work_name(options->only[i]);
+
+		works |= is_work;
+		names |= !is_work;
+		work |= !strcmp(options->only[i], bench_work_names[candidate->work]);
+		name |= !strcmp(options->only[i], candidate->name);
+	}
+	return (work || !works) && (name || !names);
+}
+
 bool bench_wanted(const struct bench_options *options, const struct bench_candidate *candidate, size_t size)
 {
-	bool name = !options->only_count, fits = !options->size_count;
+	bool fits = !options->size_count;
 
-	for (unsigned i = 0; i < options->only_count; i++)
-		name |= !strcmp(options->only[i], candidate->name) ||
-			!strcmp(options->only[i], bench_work_names[candidate->work]);
 	for (unsigned i = 0; i < options->size_count; i++)
 		fits |= options->sizes[i] == size;
-	return name && fits && !candidate->absent;
+	return fits && !candidate->absent && named(options, candidate);
 }
