@@ -137,10 +137,18 @@ END_TEST
 
 static void wait_for_release(void *arg)
 {
+	int64_t end = support_now_ns() + SUPPORT_LONG;
 	const uint32_t *release = arg;
 
-	while (!__atomic_load_n(release, __ATOMIC_ACQUIRE))
+	while (!__atomic_load_n(release, __ATOMIC_ACQUIRE) && support_now_ns() < end)
 		support_sleep_us(1000);
+}
+
+/* Ends the process, of which a sanitizer may keep a thread of its own. */
+static void end_when_released(void *arg)
+{
+	wait_for_release(arg);
+	_exit(0);
 }
 
 static void tell_id(void *arg)
@@ -196,7 +204,7 @@ START_TEST(a_process_lives_as_long_as_any_thread)
 	if (!pid) {
 		/* It must not die with the first thread of its parent, which is what this is about. */
 		prctl(PR_SET_PDEATHSIG, 0);
-		if (vshmi_thread_start(&thread, "last", wait_for_release, release))
+		if (vshmi_thread_start(&thread, "last", end_when_released, release))
 			_exit(1);
 		syscall(SYS_exit, 0);
 	}

