@@ -21,8 +21,8 @@
 #define BENCH_SKIP 77
 
 enum bench_work {
-	BENCH_STREAM,	   /* one way, as fast as it goes */
-	BENCH_ROUND_POLL,  /* there and back, both sides spin */
+	BENCH_STREAM, /* one way, as fast as it goes */
+	BENCH_ROUND_POLL, /* there and back, both sides spin */
 	BENCH_ROUND_QUICK, /* there and back, both sides may sleep but answers come quickly */
 	BENCH_ROUND_SLEEP, /* there and back, both sides sleep each time */
 	BENCH_WORKS,
@@ -42,9 +42,9 @@ struct bench_control {
 	_Atomic unsigned measuring;
 	alignas(BENCH_LINE) _Atomic uint64_t end; /* 1 + messages sent, once that is known; 0 before */
 	alignas(BENCH_LINE) uint64_t sent, received;
-	double ns, p99_ns;	  /* per message or round trip */
-	uint64_t measured;	  /* messages or round trips that this rests on */
-	long preempted[2];	  /* times that the scheduler took a child off its core */
+	double ns, p99_ns; /* per message or round trip */
+	uint64_t measured; /* messages or round trips that this rests on */
+	long preempted[2]; /* times that the scheduler took a child off its core */
 	char error[2][256];
 };
 
@@ -52,10 +52,10 @@ struct bench_candidate;
 
 struct bench_job {
 	const struct bench_candidate *candidate;
-	size_t size;	   /* of a message, bytes; a multiple of 8 */
+	size_t size; /* of a message, bytes; a multiple of 8 */
 	size_t ring_bytes; /* room between the two sides, for those that can choose */
-	unsigned batch;	   /* messages between two looks at the phase; round trips per sample */
-	int role;	   /* 0: first, 1: second */
+	unsigned batch; /* messages between two looks at the phase; round trips per sample */
+	int role; /* 0: first, 1: second */
 	struct bench_control *control;
 	void *memory; /* of the candidate, shared */
 	size_t memory_size;
@@ -70,7 +70,7 @@ struct bench_candidate {
 	enum bench_work work;
 	unsigned flags; /* for the candidate itself */
 	int (*setup)(struct bench_job *job);
-	int (*first)(struct bench_job *job);  /* produces, or asks */
+	int (*first)(struct bench_job *job); /* produces, or asks */
 	int (*second)(struct bench_job *job); /* consumes, or answers */
 	void (*teardown)(struct bench_job *job); /* NULL: nothing to do */
 };

@@ -172,13 +172,13 @@ static int answer(struct bench_job *job)
 	return 0;
 }
 
-#define CANDIDATE(work, setup, first, second, teardown)                                                              \
-	{                                                                                                            \
-		"ck_ring", "ck_ring", NULL, work, 0, setup, first, second, teardown                                  \
+#define CANDIDATE(work, setup, first, second, teardown) \
+	{ \
+		"ck_ring", "ck_ring", NULL, work, 0, setup, first, second, teardown \
 	}
 #else
-#define CANDIDATE(work, setup, first, second, teardown)                                                              \
-	{                                                                                                            \
+#define CANDIDATE(work, setup, first, second, teardown) \
+	{ \
 		"ck_ring", "ck_ring", "libck-dev was not there when this was built", work, 0, NULL, NULL, NULL, NULL \
 	}
 #endif

@@ -9,7 +9,7 @@
 
 #define BENCH_LINGER_NS INT64_C(5000000000)
 
-#define BENCH_VSHM_POLL 1u  /* consumers with VSHM_CONSUMER_POLL */
+#define BENCH_VSHM_POLL 1u /* consumers with VSHM_CONSUMER_POLL */
 #define BENCH_VSHM_SLEEP 2u /* no spinning before a sleep */
 
 int bench_vshm_setup(struct bench_job *job);

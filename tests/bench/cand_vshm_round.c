@@ -16,8 +16,7 @@ static int talk_open(struct talk *talk, struct bench_job *job)
 	const char *out = job->role ? "back" : "there", *in = job->role ? "there" : "back";
 
 	talk->job = job;
-	return bench_vshm_attach(job, &talk->region) ||
-	       bench_vshm_producer(job, talk->region, out, &talk->out) ||
+	return bench_vshm_attach(job, &talk->region) || bench_vshm_producer(job, talk->region, out, &talk->out) ||
 	       bench_vshm_consumer(job, talk->region, in, &talk->in);
 }
 
@@ -97,7 +96,8 @@ static int answer(struct bench_job *job)
 }
 
 const struct bench_candidate bench_vshm_poll = {
-	"vshm", "vshm, polling", NULL, BENCH_ROUND_POLL, BENCH_VSHM_POLL, bench_vshm_setup, ask, answer, bench_vshm_teardown,
+	"vshm", "vshm, polling",     NULL, BENCH_ROUND_POLL, BENCH_VSHM_POLL, bench_vshm_setup, ask,
+	answer, bench_vshm_teardown,
 };
 
 const struct bench_candidate bench_vshm_quick = {
@@ -105,5 +105,6 @@ const struct bench_candidate bench_vshm_quick = {
 };
 
 const struct bench_candidate bench_vshm_sleep = {
-	"vshm", "vshm, no spinning", NULL, BENCH_ROUND_SLEEP, BENCH_VSHM_SLEEP, bench_vshm_setup, ask, answer, bench_vshm_teardown,
+	"vshm", "vshm, no spinning", NULL, BENCH_ROUND_SLEEP, BENCH_VSHM_SLEEP, bench_vshm_setup, ask,
+	answer, bench_vshm_teardown,
 };

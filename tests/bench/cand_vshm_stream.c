@@ -31,8 +31,7 @@ static int produce_one(struct bench_job *job, struct vshm_producer *producer, ui
 	return 0;
 }
 
-static int consume_one(struct bench_job *job, struct vshm_consumer *consumer, struct bench_meter *meter,
-		       uint64_t *n)
+static int consume_one(struct bench_job *job, struct vshm_consumer *consumer, struct bench_meter *meter, uint64_t *n)
 {
 	const size_t size = job->size;
 	struct vshm_view view;
@@ -71,8 +70,7 @@ static int produce_burst(struct bench_job *job, struct vshm_producer *producer, 
 }
 
 /* Bursts have any length, so the meter is asked after each; it reads one word that hardly ever changes. */
-static int consume_burst(struct bench_job *job, struct vshm_consumer *consumer, struct bench_meter *meter,
-			 uint64_t *n)
+static int consume_burst(struct bench_job *job, struct vshm_consumer *consumer, struct bench_meter *meter, uint64_t *n)
 {
 	const size_t size = job->size;
 	struct vshm_view view[BENCH_BURST];
@@ -111,8 +109,7 @@ static int produce_copy(struct bench_job *job, struct vshm_producer *producer, u
 	return rc;
 }
 
-static int consume_copy(struct bench_job *job, struct vshm_consumer *consumer, struct bench_meter *meter,
-			uint64_t *n)
+static int consume_copy(struct bench_job *job, struct vshm_consumer *consumer, struct bench_meter *meter, uint64_t *n)
 {
 	const size_t size = job->size;
 	uint64_t *data = malloc(size), counter = 0;
@@ -201,8 +198,8 @@ static int copy_second(struct bench_job *job)
 }
 
 const struct bench_candidate bench_vshm_burst = {
-	"vshm-burst", "vshm, bursts of 32", NULL,	 BENCH_STREAM,	      0,
-	bench_vshm_setup, burst_first,	    burst_second, bench_vshm_teardown,
+	"vshm-burst",	  "vshm, bursts of 32", NULL,	      BENCH_STREAM,	   0,
+	bench_vshm_setup, burst_first,		burst_second, bench_vshm_teardown,
 };
 
 const struct bench_candidate bench_vshm_one = {
@@ -210,11 +207,11 @@ const struct bench_candidate bench_vshm_one = {
 };
 
 const struct bench_candidate bench_vshm_one_poll = {
-	"vshm-poll", "vshm, polling", NULL,	 BENCH_STREAM,	      BENCH_VSHM_POLL,
-	bench_vshm_setup,	 one_first,	    one_second, bench_vshm_teardown,
+	"vshm-poll",	  "vshm, polling", NULL,       BENCH_STREAM,	    BENCH_VSHM_POLL,
+	bench_vshm_setup, one_first,	   one_second, bench_vshm_teardown,
 };
 
 const struct bench_candidate bench_vshm_copy = {
-	"vshm-copy", "vshm, send and recv", NULL,	BENCH_STREAM,	     0,
-	bench_vshm_setup, copy_first,	    copy_second, bench_vshm_teardown,
+	"vshm-copy", "vshm, send and recv", NULL, BENCH_STREAM, 0, bench_vshm_setup, copy_first,
+	copy_second, bench_vshm_teardown,
 };

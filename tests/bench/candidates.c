@@ -12,9 +12,11 @@ extern const struct bench_candidate bench_line_quick;
 extern const struct bench_candidate bench_futex, bench_eventfd;
 
 const struct bench_candidate *const bench_candidates[] = {
-	&bench_vshm_burst, &bench_vshm_one,   &bench_vshm_one_poll, &bench_vshm_copy, &bench_ck,
-	&bench_pipe,	   &bench_unix,	      &bench_vshm_poll,	    &bench_ck_poll,   &bench_line_poll,
-	&bench_vshm_quick, &bench_line_quick, &bench_vshm_sleep,    &bench_futex,     &bench_eventfd,
+	&bench_vshm_burst, &bench_vshm_one,   &bench_vshm_one_poll,
+	&bench_vshm_copy,  &bench_ck,	      &bench_pipe,
+	&bench_unix,	   &bench_vshm_poll,  &bench_ck_poll,
+	&bench_line_poll,  &bench_vshm_quick, &bench_line_quick,
+	&bench_vshm_sleep, &bench_futex,      &bench_eventfd,
 	&bench_pipe_sleep, &bench_unix_sleep, NULL,
 };
 

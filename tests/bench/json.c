@@ -23,8 +23,8 @@ static void put_noise(const struct bench_report *report, FILE *out)
 	for (unsigned i = 0; i < report->rounds; i++) {
 		const struct bench_noise *noise = &report->noise[i];
 
-		fprintf(out, "    {\"round\": %u, \"load\": %.2f, \"preempted\": %ld, \"noisy\": %s, \"spins\": [", i + 1,
-			noise->load, noise->preempted, noise->noisy ? "true" : "false");
+		fprintf(out, "    {\"round\": %u, \"load\": %.2f, \"preempted\": %ld, \"noisy\": %s, \"spins\": [",
+			i + 1, noise->load, noise->preempted, noise->noisy ? "true" : "false");
 		for (unsigned j = 0; j < 4; j++)
 			fprintf(out, "%s{\"when\": \"%s\", \"core\": %d, \"longest_us\": %.1f, \"lost_percent\": %.2f}",
 				j ? ", " : "", j < 2 ? "before" : "after", noise->spin[j].core,
@@ -40,8 +40,7 @@ static void put_rounds(const struct bench_report *report, const struct bench_res
 	fprintf(out, "\"rounds\": [");
 	for (unsigned i = 0; i < report->rounds; i++)
 		fprintf(out, "%s{\"ns\": %.2f, \"measured\": %llu, \"preempted\": %ld}", i ? ", " : "",
-			result->round[i].ns, (unsigned long long)result->round[i].measured,
-			result->round[i].preempted);
+			result->round[i].ns, (unsigned long long)result->round[i].measured, result->round[i].preempted);
 	fprintf(out, "]");
 }
 
@@ -69,8 +68,8 @@ static void put_left_out(FILE *out)
 	for (const struct bench_candidate *const *c = bench_candidates; *c; c++) {
 		if (!(*c)->absent)
 			continue;
-		fprintf(out, "%s{\"work\": \"%s\", \"candidate\": \"%s\", \"why\": ", comma, bench_work_names[(*c)->work],
-			(*c)->name);
+		fprintf(out, "%s{\"work\": \"%s\", \"candidate\": \"%s\", \"why\": ", comma,
+			bench_work_names[(*c)->work], (*c)->name);
 		put_string(out, (*c)->absent);
 		fprintf(out, "}");
 		comma = ", ";

@@ -69,9 +69,9 @@ static void progress(const struct bench_report *report, unsigned i)
 
 	if (!isatty(STDERR_FILENO))
 		return;
-	fprintf(stderr, "\r\033[Kround %u of %u, %u of %u: %s, %s, %zu B", report->rounds + 1,
-		report->options->rounds, i + 1, report->count, bench_work_names[result->candidate->work],
-		result->candidate->label, result->size);
+	fprintf(stderr, "\r\033[Kround %u of %u, %u of %u: %s, %s, %zu B", report->rounds + 1, report->options->rounds,
+		i + 1, report->count, bench_work_names[result->candidate->work], result->candidate->label,
+		result->size);
 	if (i + 1 == report->count)
 		fputs("\r\033[K", stderr);
 }

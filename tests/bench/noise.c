@@ -13,10 +13,10 @@
 
 #define SPIN_NS UINT64_C(25000000)
 #define LINE_SECONDS 0.01
-#define GAP_NS 1000u	     /* the clock itself takes some 30 ns */
+#define GAP_NS 1000u /* the clock itself takes some 30 ns */
 #define MAX_LOST_PERCENT 5.0 /* a quiet core loses 0.1 to its timer tick, a quiet virtual one 1 to 2 */
-#define MAX_GAP_US 3000.0    /* the shortest slice that the scheduler gives to another program */
-#define MAX_MOVE 1.3	     /* between a line's round trips before and after */
+#define MAX_GAP_US 3000.0 /* the shortest slice that the scheduler gives to another program */
+#define MAX_MOVE 1.3 /* between a line's round trips before and after */
 
 static void spin(struct bench_spin *result, int core)
 {

@@ -13,7 +13,7 @@ typedef uint64_t pair __attribute__((vector_size(16)));
 typedef uint64_t loose_pair __attribute__((vector_size(16), aligned(8), may_alias));
 
 /* Words i and i + 1 of the message whose first word is in both halves of `value`. */
-#define BEGIN(value, i) ((value) + (pair){(i) * BENCH_STEP, ((i) + 1) * BENCH_STEP})
+#define BEGIN(value, i) ((value) + (pair){(i)*BENCH_STEP, ((i) + 1) * BENCH_STEP})
 
 static const pair lot_step = {8 * BENCH_STEP, 8 * BENCH_STEP};
 

@@ -133,8 +133,9 @@ static void print_look(const struct bench_noise *noise, FILE *out, int after)
 
 static void print_noise(const struct bench_report *report, FILE *out)
 {
-	fprintf(out, "\nNoise: a loop that only looks at the clock, and a bounced line, before and after each round\n"
-		     "  round  load  preempted    core %d: gap,  lost    core %d: gap,  lost       line\n",
+	fprintf(out,
+		"\nNoise: a loop that only looks at the clock, and a bounced line, before and after each round\n"
+		"  round  load  preempted    core %d: gap,  lost    core %d: gap,  lost       line\n",
 		report->options->core[0], report->options->core[1]);
 	for (unsigned i = 0; i < report->rounds; i++) {
 		const struct bench_noise *noise = &report->noise[i];
