@@ -89,12 +89,16 @@ static int sleep_until(const struct vshmi_wait *wait, int64_t deadline)
 int vshmi_end_wait(const struct vshmi_wait *wait, int64_t timeout_ns)
 {
 	int64_t begin, deadline;
-	int rc = wait->look(wait->end);
+	int rc = -EAGAIN;
 
-	if (rc != -EAGAIN || !timeout_ns)
-		return rc;
 	if (timeout_ns < 0 && timeout_ns != VSHM_FOREVER)
 		return -EINVAL;
+	if (timeout_ns && wait->quick && wait->connected(wait->end))
+		rc = vshmi_spin_briefly(wait->spin, wait->quick, wait->end);
+	if (rc == -EAGAIN)
+		rc = wait->look(wait->end);
+	if (rc != -EAGAIN || !timeout_ns)
+		return rc;
 	begin = vshmi_clock_ns();
 	deadline = timeout_ns == VSHM_FOREVER || timeout_ns > INT64_MAX - begin ? INT64_MAX : begin + timeout_ns;
 	while (rc == -EAGAIN) {

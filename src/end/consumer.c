@@ -30,6 +30,7 @@ static int finish(struct vshm_consumer *c, int rc)
 	vshmi_lock(&region->lock);
 	vshmi_request_withdraw(region, &c->end);
 	vshmi_unlock(&region->lock);
+	vshmi_rx_disconnect(&c->rx);
 	c->connected = c->fencing = c->told_suspect = false;
 	if (!c->follow)
 		c->over = rc;
@@ -40,15 +41,24 @@ static int quarantine(struct vshm_consumer *c, uint64_t ring_offset)
 {
 	int rc = vshmi_end_quarantine(&c->end, &c->rx.fault, ring_offset, c->rx.size ? c->rx.size : 1, &c->fault);
 
-	if (rc == -EPROTO)
+	if (rc == -EPROTO) {
+		vshmi_rx_disconnect(&c->rx);
 		c->over = rc;
+	}
 	return rc;
 }
 
 static int ring_fault(struct vshm_consumer *c)
 {
 	const unsigned char *section = (const unsigned char *)c->end.link.section;
+	int rc = vshmi_region_usable(c->end.region);
 
+	if (rc)
+		return rc;
+	/* the slot was given up under this consumer: these are no longer the producer's words */
+	if (vshmi_incarnation_load(c->end.link.section) != c->end.link.incarnation ||
+	    vshmi_entry_id(c->end.link.entry) != c->end.link.id)
+		return finish(c, -ESTALE);
 	return quarantine(c, (uint64_t)(c->rx.data - section));
 }
 
@@ -255,7 +265,16 @@ static VSHMI_RARE int peek_slow(struct vshm_consumer *c, struct vshm_view views[
 	c->views = views;
 	c->count = count;
 	rc = wait_for_record(c, timeout_ns);
-	return rc ? rc : c->shown;
+	if (rc)
+		return rc;
+	vshmi_spin_found(&c->spin, c->shown > 1 || c->rx.tail != c->rx.peeked);
+	return c->shown;
+}
+
+/* Everything that was seen is read: did the tail move since? */
+static inline bool more_came(struct vshm_consumer *c)
+{
+	return c->connected && !vshmi_rx_refresh(&c->rx);
 }
 
 static VSHMI_RARE int peek_one_slow(struct vshm_consumer *c, struct vshm_view *view, int64_t timeout_ns)
@@ -277,7 +296,7 @@ int vshm_consumer_peek(struct vshm_consumer *c, struct vshm_view *view, int64_t 
 	uint64_t header;
 
 	vshmi_call_begins();
-	if (VSHMI_UNLIKELY(!c || !view || c->rx.head == c->rx.tail))
+	if (VSHMI_UNLIKELY(!c || !view || (c->rx.head == c->rx.tail && !more_came(c))))
 		return peek_one_slow(c, view, timeout_ns);
 	header = vshmi_rx_header(&c->rx, c->rx.head);
 	if (VSHMI_UNLIKELY(!vshmi_rx_lawful(&c->rx, c->rx.head, c->rx.sequence, header)))
@@ -293,6 +312,8 @@ int vshm_consumer_peek_burst(struct vshm_consumer *c, struct vshm_view views[], 
 
 	vshmi_call_begins();
 	if (VSHMI_LIKELY(c && views && count <= BURST_MAX)) {
+		if (c->rx.head == c->rx.tail && !more_came(c))
+			return peek_slow(c, views, count, timeout_ns);
 		rc = vshmi_rx_peek(&c->rx, views, count);
 		if (rc > 0)
 			return rc;
@@ -348,6 +369,7 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 	if (rc)
 		return rc;
 	c->follow = o->flags & VSHM_CONSUMER_FOLLOW;
+	c->end.rx = &c->rx;
 	vshmi_rx_init(&c->rx, &c->end.entry->position, &c->end.entry->armed);
 	vshmi_spin_init(&c->spin, o->flags & VSHM_CONSUMER_POLL ? UINT32_MAX : o->spin_us);
 	vshmi_directory_changed(region);

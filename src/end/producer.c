@@ -46,9 +46,12 @@ static void drop_all(struct vshm_producer *p)
 }
 
 /* Lock held. The consumer is gone: keep what it returned, and look for another. */
-static void lose_consumer(struct vshm_producer *p, bool final_head)
+static void lose_consumer(struct vshm_producer *p, int how)
 {
-	vshmi_tx_disconnect(&p->tx, final_head);
+	vshmi_grant_acknowledge(p->end.region, &p->end, how); /* unless the keeper did */
+	p->tx.peer_head = &p->end.final_head;
+	vshmi_tx_bind(&p->tx, NULL, 0);
+	vshmi_tx_disconnect(&p->tx, true);
 	p->kept = data_records(p);
 	vshmi_grant_withdraw(p->end.region, &p->end);
 	p->end.adrift = true;
@@ -58,7 +61,11 @@ static void lose_consumer(struct vshm_producer *p, bool final_head)
 static int quarantine(struct vshm_producer *p)
 {
 	const struct vshmi_own *own = &p->end.region->own[p->end.index];
-	int rc = vshmi_end_quarantine(&p->end, &p->tx.fault, own->ring_offset, own->ring_size, &p->fault);
+	int rc;
+
+	if (vshmi_link_check(p->end.region, &p->end.link))
+		return -EAGAIN; /* not the consumer's words any more: the next look notices that it is gone */
+	rc = vshmi_end_quarantine(&p->end, &p->tx.fault, own->ring_offset, own->ring_size, &p->fault);
 
 	if (rc == -EPROTO)
 		p->over = rc;
@@ -72,9 +79,9 @@ static int attend_locked(struct vshm_producer *p)
 	int rc = 0;
 
 	if (!p->end.adrift) {
-		rc = vshmi_link_check(region, &p->end.link);
+		rc = p->end.left ? p->end.left : vshmi_link_check(region, &p->end.link);
 		if (rc)
-			lose_consumer(p, rc != -ENOENT);
+			lose_consumer(p, rc);
 	}
 	if (p->end.adrift)
 		vshmi_grant_requests(region);
@@ -308,7 +315,7 @@ int vshm_producer_reserve(struct vshm_producer *p, size_t size, void **data, int
 
 int vshm_producer_reserve_burst(struct vshm_producer *p, size_t size, void *data[], unsigned count, int64_t timeout_ns)
 {
-	uint64_t span = vshmi_record_span(size), fit;
+	uint64_t span = vshmi_record_span(size), fit, quarter;
 	unsigned char *at;
 
 	vshmi_call_begins();
@@ -321,7 +328,11 @@ int vshm_producer_reserve_burst(struct vshm_producer *p, size_t size, void *data
 		if (rc)
 			return rc;
 	}
+	/* more than a quarter of the ring at a time would make the two sides take turns */
 	fit = (p->tx.room - p->tx.tail) / span;
+	quarter = p->tx.size / 4 / span;
+	if (fit > quarter)
+		fit = quarter ? quarter : 1;
 	if (fit < count)
 		count = (unsigned)fit;
 	at = data[0];

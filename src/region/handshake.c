@@ -125,8 +125,10 @@ static void grant(struct vshm_region *region, struct vshmi_end *end, const struc
 		vshmi_tx_discard(end->tx);
 	start = vshmi_tx_resume(end->tx);
 	link_up(region, &end->link, seen);
+	end->left = 0;
 	vshmi_tx_connect(end->tx, start, &end->link.entry->position,
 			 seen->entry.flags & VSHM_ENTRY_POLLS ? NULL : &end->link.entry->armed, !end->link.light);
+	vshmi_tx_bind(end->tx, &end->link.entry->what[0], end->link.id);
 	vshmi_entry_set_other(end->entry, seen->peer, seen->incarnation, seen->entry.id, start);
 	vshmi_directory_changed(region);
 	vshmi_peer_ring(region, seen->peer);
@@ -173,14 +175,26 @@ void vshmi_grant_requests(struct vshm_region *region)
 		(void)vshmi_directory_visit(region, grant_if_asked, region);
 }
 
-void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end)
+void vshmi_grant_acknowledge(struct vshm_region *region, struct vshmi_end *end, int how)
 {
-	vshm_peer peer = end->link.peer;
+	uint64_t head = vshmi_load_acquire64(&end->link.entry->position);
 
-	memset(&end->link, 0, sizeof(end->link));
+	if (end->left)
+		return;
+	/* the id after the head, as in the ring: a head of the next user says nothing of this one */
+	if (how == -ENOENT || vshmi_entry_id(end->link.entry) != end->link.id)
+		head = VSHM_NOT_STARTED;
+	vshmi_store64(&end->final_head, head);
+	end->left = how == -ENOENT ? -ENODATA : how;
 	vshmi_entry_set_other(end->entry, 0, 0, 0, 0);
 	vshmi_directory_changed(region);
-	vshmi_peer_ring(region, peer);
+	vshmi_peer_ring(region, end->link.peer);
+}
+
+void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end)
+{
+	memset(&end->link, 0, sizeof(end->link));
+	end->left = 0;
 	region->rescan = true;
 }
 

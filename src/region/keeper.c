@@ -30,13 +30,22 @@ void vshmi_region_kick(struct vshm_region *region)
 	vshmi_futex_wake(vshmi_futex_address(&region->kick));
 }
 
-/* Producers whose region or consumer needs a look leave their fast path at the next reserve. */
+/*
+ * Producers whose consumer is gone, or (`all`) whose region is, leave their fast path at the next reserve. It is repeated
+ * at every beat until they do.
+ */
 static void call_attention(struct vshm_region *region, bool all)
 {
 	for (unsigned i = 0; i < VSHM_ENTRIES; i++) {
 		struct vshmi_end *end = region->own[i].end;
+		int gone;
 
-		if (end && end->kind == VSHM_PRODUCER && !end->adrift && (all || vshmi_link_check(region, &end->link)))
+		if (!end || end->kind != VSHM_PRODUCER || end->adrift)
+			continue;
+		gone = end->left ? end->left : vshmi_link_check(region, &end->link);
+		if (gone && !all)
+			vshmi_grant_acknowledge(region, end, gone);
+		if (gone || all)
 			vshmi_tx_call_attention(end->tx);
 	}
 }

@@ -50,7 +50,10 @@ struct vshmi_end {
 	struct vshmi_link link; /* granted consumer, or requested producer */
 	struct vshmi_end *next; /* handles of this region, open or closed; kept, so that a second close is noticed */
 	struct vshmi_tx *tx;	/* producers */
+	struct vshmi_rx *rx;	/* consumers */
 	bool adrift;		/* producer: no consumer; every use of tx holds the lock, for the keeper may grant one */
+	int left; /* producer: how its consumer went (-ENODATA, -EPIPE), noted by the keeper; 0: nothing noted */
+	struct vshmi_word64 final_head; /* private: the head that consumer left behind */
 };
 
 /* One entry of this peer's own directory. `end` NULL while `state` is CLOSED: the other side still refers to it. */
@@ -241,7 +244,13 @@ void vshmi_grant_requests(struct vshm_region *region);
  */
 int vshmi_link_check(const struct vshm_region *region, const struct vshmi_link *link);
 
-/* Forgets the consumer of a producer. */
+/*
+ * The consumer of this producer closed or died: notes its final head and withdraws the grant, so that its entry and slot
+ * can be reused although the producer's thread may not look for a long time. Lock held; by the keeper, or by that thread.
+ */
+void vshmi_grant_acknowledge(struct vshm_region *region, struct vshmi_end *end, int how);
+
+/* The producer's thread has taken note of what was acknowledged: it has no consumer any more. */
 void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end);
 
 /*

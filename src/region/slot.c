@@ -19,20 +19,21 @@ struct drain {
 	struct vshm_region *region;
 };
 
-static int is_drained_by(void *arg, const struct vshmi_seen *seen)
+/* A consumer that still reads there, or a producer that has not yet noted where its consumer there stopped. */
+static int refers_to_slot(void *arg, const struct vshmi_seen *seen)
 {
 	const struct drain *drain = arg;
 
-	return seen->entry.kind == VSHM_CONSUMER && seen->entry.state == VSHM_END_OPEN && seen->entry.other_id &&
+	return (seen->entry.kind == VSHM_PRODUCER || seen->entry.state == VSHM_END_OPEN) && seen->entry.other_id &&
 	       seen->entry.other_peer == drain->peer && seen->entry.other_incarnation == drain->incarnation &&
-	       !vshmi_peer_dead(drain->region, seen->peer);
+	       seen->peer != drain->peer && !vshmi_peer_dead(drain->region, seen->peer);
 }
 
 static bool still_drained(struct vshm_region *region, vshm_peer peer)
 {
 	struct drain drain = {peer, vshmi_incarnation_load(region->peer[peer].section), region};
 
-	return drain.incarnation && vshmi_directory_visit(region, is_drained_by, &drain);
+	return drain.incarnation && vshmi_directory_visit(region, refers_to_slot, &drain);
 }
 
 static enum readiness slot_readiness(struct vshm_region *region, vshm_peer peer, bool patient)

@@ -39,6 +39,8 @@ struct vshmi_tx {
 	bool connected;
 	uint64_t head; /* last lawful value seen */
 	const struct vshmi_word64 *peer_head;
+	const struct vshmi_word64 *peer_id_word; /* NULL: peer_head always belongs to this consumer */
+	uint64_t peer_id;
 	struct vshmi_word64 *armed_word; /* own */
 	struct vshmi_ring_fault fault;
 	struct vshmi_word64 nobody; /* always 0 */
@@ -53,6 +55,9 @@ void vshmi_tx_init(struct vshmi_tx *tx, unsigned char *data, uint64_t size, stru
  */
 void vshmi_tx_connect(struct vshmi_tx *tx, uint64_t start, const struct vshmi_word64 *head,
 		      const struct vshmi_word64 *armed, bool fence);
+
+/* From now on a head counts only while `id_word` says `id`: the entry it stands in can get another user. */
+void vshmi_tx_bind(struct vshmi_tx *tx, const struct vshmi_word64 *id_word, uint64_t id);
 
 /* The consumer left or died: keeps what it had returned last. `final_head`: look at its head once more. */
 void vshmi_tx_disconnect(struct vshmi_tx *tx, bool final_head);
@@ -193,6 +198,9 @@ void vshmi_rx_init(struct vshmi_rx *rx, struct vshmi_word64 *head_word, struct v
 void vshmi_rx_connect(struct vshmi_rx *rx, const unsigned char *data, uint64_t size, uint64_t start,
 		      const struct vshmi_word64 *tail_word, const struct vshmi_word64 *peer_armed, bool fence);
 
+/* The producer is gone, or not to be looked at any more: nothing is readable. */
+void vshmi_rx_disconnect(struct vshmi_rx *rx);
+
 /* Looks at the tail. 0: there is something; -EAGAIN; -EPROTO. */
 int vshmi_rx_refresh(struct vshmi_rx *rx);
 
@@ -249,15 +257,26 @@ static inline int vshmi_rx_peeked(struct vshmi_rx *rx, uint64_t at, uint64_t seq
 }
 
 /*
+ * A peek goes on for at most a quarter of the ring: room that is given back in larger pieces makes the two sides take turns.
+ */
+static inline uint64_t vshmi_rx_reach(const struct vshmi_rx *rx)
+{
+	uint64_t readable = rx->tail - rx->head, quarter = rx->size / 4;
+
+	return readable < quarter ? readable : quarter;
+}
+
+/*
  * Shows up to `count` records from the head on. Their number (at least 1); -EAGAIN: nothing there as far as the last
  * refresh saw; -EPROTO: `fault` says what the producer broke (if it is behind good records, the next peek meets it).
  */
 static inline int vshmi_rx_peek(struct vshmi_rx *rx, struct vshm_view views[], unsigned count)
 {
 	uint64_t at = rx->head, sequence = rx->sequence, bytes = 0;
+	uint64_t reach = vshmi_rx_reach(rx);
 	unsigned n = 0;
 
-	for (; n < count && at != rx->tail; n++) {
+	for (; n < count && at - rx->head < reach; n++) {
 		uint64_t header = vshmi_rx_header(rx, at);
 
 		if (VSHMI_UNLIKELY(!vshmi_rx_lawful(rx, at, sequence, header))) {

@@ -29,6 +29,12 @@ void vshmi_rx_connect(struct vshmi_rx *rx, const unsigned char *data, uint64_t s
 	vshmi_store_release64(rx->head_word, start);
 }
 
+void vshmi_rx_disconnect(struct vshmi_rx *rx)
+{
+	rx->tail = rx->head;
+	rx->tail_word = NULL;
+}
+
 static int broken(struct vshmi_rx *rx, uint32_t rule, uint64_t position, uint64_t value)
 {
 	rx->fault = (struct vshmi_ring_fault){rule, position, value};
@@ -151,14 +157,15 @@ int vshmi_rx_peek_rest(struct vshmi_rx *rx, uint64_t header, struct vshm_view vi
 	struct cursor good;
 	int rc;
 
-	do {
+	for (;;) {
 		good = cursor;
 		rc = take_next(rx, &cursor, &views[cursor.shown]);
 		if (rc)
 			break;
 		good = cursor;
-		if (cursor.at != rx->tail && cursor.shown < count)
-			cursor.header = vshmi_rx_header(rx, cursor.at);
-	} while (cursor.at != rx->tail && cursor.shown < count);
+		if (cursor.at - rx->head >= vshmi_rx_reach(rx) || cursor.shown == count)
+			break;
+		cursor.header = vshmi_rx_header(rx, cursor.at);
+	}
 	return good.shown ? vshmi_rx_peeked(rx, good.at, good.sequence, good.shown, good.bytes) : rc;
 }

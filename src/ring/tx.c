@@ -25,11 +25,18 @@ void vshmi_tx_connect(struct vshmi_tx *tx, uint64_t start, const struct vshmi_wo
 	tx->head = start;
 	tx->published = tx->tail;
 	tx->peer_head = head;
+	tx->peer_id_word = NULL;
 	tx->peer_armed = armed ? armed : &tx->nobody;
 	tx->fence = fence && armed;
 	tx->rung = 0;
 	tx->connected = true;
 	vshmi_tx_call_attention(tx);
+}
+
+void vshmi_tx_bind(struct vshmi_tx *tx, const struct vshmi_word64 *id_word, uint64_t id)
+{
+	tx->peer_id_word = id_word;
+	tx->peer_id = id;
 }
 
 /* Takes over a head that the consumer published. Between the last one and what it could have read, or -EPROTO. */
@@ -41,6 +48,9 @@ static int take_head(struct vshmi_tx *tx)
 		return 0;
 	head = vshmi_load_acquire64(tx->peer_head); /* pairs with vshmi_rx_return(): its reads are over */
 	if (head == VSHM_NOT_STARTED)
+		return 0;
+	/* the id after the head: vshmi_entry_open() clears the old id before it stores a new position */
+	if (tx->peer_id_word && vshmi_load64(tx->peer_id_word) != tx->peer_id)
 		return 0;
 	if (head % 8) {
 		tx->fault = (struct vshmi_ring_fault){VSHM_RULE_HEAD_ALIGN, tx->head, head};

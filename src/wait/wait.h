@@ -40,9 +40,16 @@ int vshmi_sleep_once(const struct vshmi_sleeper *sleeper, int64_t timeout_ns, bo
 struct vshmi_spin {
 	int64_t budget_ns; /* never longer than this; 0: never */
 	int64_t recent_ns; /* moving average of the last waits, at most 4 * budget */
+	unsigned pauses;   /* between two looks: more while records come in bursts, so that they go on doing so */
 };
 
 void vshmi_spin_init(struct vshmi_spin *spin, uint32_t spin_us);
+
+/*
+ * The first look around, some hundred nanoseconds, without a look at the clock, which would cost as much as the answer of
+ * a peer that is at work. What look() said; -EAGAIN.
+ */
+int vshmi_spin_briefly(struct vshmi_spin *spin, int (*look)(void *end), void *end);
 
 /*
  * Looks until something is there, but not longer than pays and not beyond `deadline_ns` on vshmi_clock_ns() (INT64_MAX:
@@ -50,7 +57,10 @@ void vshmi_spin_init(struct vshmi_spin *spin, uint32_t spin_us);
  */
 int vshmi_spin(struct vshmi_spin *spin, int (*look)(void *end), void *end, int64_t deadline_ns);
 
-/* A wait that began at `since_ns` is over: learn from it. */
+/* A wait is over that took so long: learn from it. */
 void vshmi_spin_learn(struct vshmi_spin *spin, int64_t waited_ns);
+
+/* A wait found one thing, or several. Looking less often makes bursts of what comes fast; what comes singly is looked for often. */
+void vshmi_spin_found(struct vshmi_spin *spin, bool several);
 
 #endif
