@@ -15,8 +15,12 @@
 
 #define SEGMENT_SIZE (UINT64_C(4) * VSHM_MIN_PAGE)
 
+#define EIGHT_OWNERS                                                                               \
+	VSHM_OWNER_INIT, VSHM_OWNER_INIT, VSHM_OWNER_INIT, VSHM_OWNER_INIT, VSHM_OWNER_INIT,       \
+		VSHM_OWNER_INIT, VSHM_OWNER_INIT, VSHM_OWNER_INIT
 static const struct vshm_owner default_owners[VSHM_MAX_PEERS] = {
-	VSHM_OWNER_INIT, VSHM_OWNER_INIT, VSHM_OWNER_INIT, VSHM_OWNER_INIT,
+	EIGHT_OWNERS, EIGHT_OWNERS, EIGHT_OWNERS, EIGHT_OWNERS,
+	EIGHT_OWNERS, EIGHT_OWNERS, EIGHT_OWNERS, EIGHT_OWNERS,
 };
 
 /* A line for people: not empty, one line, nothing a terminal would act on. */
