@@ -61,7 +61,7 @@ static int send_one(struct doomed *d, struct vshm_producer *p, uint64_t number)
 
 	do
 		rc = vshm_producer_reserve(p, size, &data, SUPPORT_LONG);
-	while (rc == -EHOSTDOWN);
+	while (rc == -EHOSTDOWN || rc == -EPIPE); /* each is said once; the next consumer may come */
 	if (rc)
 		return give_up(d, "reserve", rc);
 	record_fill(data, d->run, number);
@@ -195,7 +195,7 @@ static int consume(struct doomed *d)
 		rc = vshm_consumer_peek(c, &v, SUPPORT_LONG);
 		if (rc == -EHOSTDOWN)
 			continue;
-		if (rc == -ENODATA)
+		if (rc == -ENODATA || rc == -EPIPE)
 			return 0;
 		if (rc)
 			return give_up(d, "peek", rc);

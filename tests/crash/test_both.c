@@ -22,58 +22,59 @@ static void check_remains(struct scene *s)
 	ck_assert_int_eq(vshm_region_close(o), 0);
 }
 
-static pid_t start_with(struct scene *s, struct notes *notes, const char *path, const char *role, vshm_peer peer,
-			uint64_t run)
+/* The same region, with notes for a second peer. */
+static void scene_of_second(struct scene *second, const struct scene *first)
 {
-	struct scene other = *s;
-
-	snprintf(other.notes_path, sizeof(other.notes_path), "%s", path);
-	other.notes = notes;
-	return start_peer(&other, role, peer, run, 30, -1);
+	*second = *first;
+	second->seed++;
+	snprintf(second->notes_path, sizeof(second->notes_path), "%.500s2", first->notes_path);
+	second->notes = map_notes(second->notes_path);
+	ck_assert_ptr_nonnull(second->notes);
 }
 
 /* After the murders both slots work, with a stream from the first record to the last. */
-static void stream_in_order(struct scene *s, struct notes *second, const char *path, uint64_t run)
+static void stream_in_order(struct scene *from, struct scene *to, uint64_t run)
 {
-	pid_t consumer = start_with(s, second, path, "consume", 1, run);
-	pid_t producer = start_peer(s, "produce", 0, run, 0, -1);
+	pid_t consumer = start_peer(to, "consume", 1, run, 30, -1);
+	pid_t producer = start_peer(from, "produce", 0, run, 0, -1);
 	int64_t end = support_now_ns() + SUPPORT_LONG;
 
-	while (noted(s->notes->done) < 200 && !noted(s->notes->error) && support_now_ns() < end)
+	while (noted(from->notes->done) < 200 && !noted(from->notes->error) && support_now_ns() < end)
 		support_sleep_us(500);
-	note(s->notes->stop, 1);
+	note(from->notes->stop, 1);
 	ck_assert_int_eq(support_wait(producer, SUPPORT_LONG), 0);
 	ck_assert_int_eq(support_wait(consumer, SUPPORT_LONG), 0);
-	ck_assert_uint_eq(noted(second->first), 1);
-	ck_assert_uint_eq(noted(second->done), noted(s->notes->done));
+	ck_assert_uint_eq(noted(to->notes->first), 1);
+	ck_assert_uint_eq(noted(to->notes->done), noted(from->notes->started));
+}
+
+static void kill_both(struct scene *from, struct scene *to, uint64_t run)
+{
+	struct killer one, two;
+
+	killer_start_random(&one, start_peer(from, "produce", 0, run, 30, -1), from);
+	killer_start_random(&two, start_peer(to, "consume", 1, run, 30, -1), to);
+	killer_join(&one);
+	killer_join(&two);
+	ck_assert_uint_eq(noted(from->notes->error), 0);
+	ck_assert_uint_eq(noted(to->notes->error), 0);
 }
 
 START_TEST(both_killed)
 {
 	unsigned count = kills(60) / 2 + 1;
-	struct notes *second;
-	struct scene s;
-	char path[600];
+	struct scene s, second;
 
 	scene_open(&s, 2);
-	snprintf(path, sizeof(path), "%s2", s.notes_path);
-	second = map_notes(path);
-	ck_assert_ptr_nonnull(second);
+	scene_of_second(&second, &s);
 	for (unsigned i = 0; i < count; i++) {
-		struct killer one, two;
-
-		killer_start_random(&one, start_peer(&s, "produce", 0, 2 * i + 1, 30, -1), &s);
-		killer_start_random(&two, start_with(&s, second, path, "consume", 1, 2 * i + 1), &s);
-		killer_join(&one);
-		killer_join(&two);
-		ck_assert_uint_eq(noted(s.notes->error), 0);
-		ck_assert_uint_eq(noted(second->error), 0);
+		kill_both(&s, &second, 2 * i + 1);
 		check_remains(&s);
 		if (i % 4 == 3)
-			stream_in_order(&s, second, path, 2 * i + 2);
+			stream_in_order(&s, &second, 2 * i + 2);
 	}
-	stream_in_order(&s, second, path, 2 * count + 2);
-	(void)unlink(path);
+	stream_in_order(&s, &second, 2 * count + 2);
+	(void)unlink(second.notes_path);
 	scene_close(&s);
 	printf("both killed: %u kills\n", 2 * count);
 }
