@@ -62,17 +62,21 @@ static struct plan *add_plan(struct reader *r, const char *name)
 	struct plan **plans = realloc(config->plans, room);
 	if (plans)
 		config->plans = plans;
-	const char **files = realloc(config->files, room);
+	char **files = realloc(config->files, room);
 	if (files)
 		config->files = files;
 	struct plan *plan = plans && files ? malloc(sizeof(*plan)) : NULL;
-	if (!plan)
+	char *file = strdup(r->file);
+	if (!plan || !file) {
+		free(plan);
+		free(file);
 		return NULL;
+	}
 	plan_init(plan);
 	(void)snprintf(plan->name, sizeof(plan->name), "%s", name);
 	plan->line = r->line;
 	config->plans[config->count] = plan;
-	config->files[config->count++] = r->file;
+	config->files[config->count++] = file;
 	return plan;
 }
 
@@ -312,6 +316,16 @@ const char *config_directory(void)
 	return directory && *directory ? directory : "/etc/vshm";
 }
 
+static int read_one_of(struct config *config, const char *directory, const char *name, char *why)
+{
+	char file[PATH_MAX];
+	int length = snprintf(file, sizeof(file), "%s/%s", directory, name);
+	if (length > 0 && (size_t)length < sizeof(file))
+		return config_read(config, file, why);
+	(void)snprintf(why, CONFIG_WHY_SIZE, "%s: the path is too long", directory);
+	return -1;
+}
+
 int config_read_directory(struct config *config, const char *directory, char *why)
 {
 	struct dirent **entries;
@@ -324,12 +338,7 @@ int config_read_directory(struct config *config, const char *directory, char *wh
 	}
 	int rc = 0;
 	for (int i = 0; i < count; i++) {
-		size_t size = strlen(directory) + strlen(entries[i]->d_name) + 2;
-		char *file = rc ? NULL : malloc(size); /* lives as long as the program: plans point at it */
-		if (file) {
-			(void)snprintf(file, size, "%s/%s", directory, entries[i]->d_name);
-			rc = config_read(config, file, why);
-		}
+		rc = rc ? rc : read_one_of(config, directory, entries[i]->d_name, why);
 		free(entries[i]);
 	}
 	free(entries);
@@ -368,8 +377,10 @@ int config_check(const struct config *config, const char *only, bool force, char
 
 void config_free(struct config *config)
 {
-	for (size_t i = 0; i < config->count; i++)
+	for (size_t i = 0; i < config->count; i++) {
 		free(config->plans[i]);
+		free(config->files[i]);
+	}
 	free(config->plans);
 	free(config->files);
 	memset(config, 0, sizeof(*config));

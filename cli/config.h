@@ -7,7 +7,7 @@
 
 struct config {
 	struct plan **plans;
-	const char **files; /* which file each came from */
+	char **files; /* which file each came from */
 	size_t count;
 };
 
