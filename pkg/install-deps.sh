@@ -28,18 +28,16 @@ for argument in "$@"; do
 	esac
 done
 
-installed() {
-	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
-}
-
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	echo "install-deps: this is no Debian-like system; make sure that these are there: ${wanted[*]}" >&2
 	exit 0
 fi
 
+# dpkg-query complains of packages that it never heard of, and lists the others.
+installed=" $(dpkg-query -W -f '${db:Status-Status}=${Package} ' "${wanted[@]}" 2>/dev/null || true) "
 missing=()
 for package in "${wanted[@]}"; do
-	installed "$package" || missing+=("$package")
+	[[ $installed == *" installed=$package "* ]] || missing+=("$package")
 done
 if [ ${#missing[@]} -eq 0 ]; then
 	exit 0

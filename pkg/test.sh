@@ -35,7 +35,7 @@ build() {
 	mkdir -p "build/$preset/test-log"
 	rm -f "build/$preset/test-log"/*.xml
 	say "$preset: build"
-	if ! { cmake --preset "$preset" && cmake --build --preset "$preset"; } >"$log" 2>&1; then
+	if ! { cmake --preset "$preset" && cmake --build --preset "$preset" -- --quiet; } >"$log" 2>&1; then
 		tail -n 60 "$log"
 		say "$preset: the build FAILED ($log)"
 		build_failed=$((build_failed + 1))
