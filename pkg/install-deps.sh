@@ -4,10 +4,10 @@
 # Does nothing, and needs neither network nor root, when all is there.
 set -euo pipefail
 
-build=(gcc libc6-dev cmake ninja-build pkg-config libjson-c-dev libinih-dev check)
+build=(gcc libc6-dev cmake ninja-build pkg-config libjson-c-dev libinih-dev check python3)
 # make: what CMake falls back to in the install test; llvm: symbolizer of the sanitizers' reports.
 test=(g++ make clang libclang-rt-dev llvm binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-	python3 strace scdoc shellcheck procps util-linux)
+	strace scdoc shellcheck procps util-linux)
 
 usage() {
 	cat <<-'EOF'
