@@ -96,8 +96,8 @@ VSHM_API VSHM_MUST_USE int vshm_producer_send(struct vshm_producer *producer, co
 					      int64_t timeout_ns);
 
 /*
- * Reserves `count` records of `size` bytes each, in place: data[0 .. n-1]. As many as fit now, waiting only for the
- * first. `count` 1 .. 1024. Returns n. Errors: as vshm_producer_reserve.
+ * Reserves `count` records of `size` bytes each, in place: data[0 .. n-1]. As many as fit now in one piece and in a quarter
+ * of the ring (but at least one), waiting only for the first. `count` 1 .. 1024. Returns n. Errors: as vshm_producer_reserve.
  */
 VSHM_API VSHM_MUST_USE int vshm_producer_reserve_burst(struct vshm_producer *producer, size_t size, void *data[],
 						       unsigned count, int64_t timeout_ns);
@@ -165,8 +165,8 @@ VSHM_API VSHM_MUST_USE int vshm_consumer_peek(struct vshm_consumer *consumer, st
 VSHM_API int vshm_consumer_release(struct vshm_consumer *consumer);
 
 /*
- * Shows up to `count` (1 .. 1024) records in place, as many as are there, waiting only for the first. Returns their
- * number; vshm_consumer_release() gives all of them back. Errors: as vshm_consumer_peek.
+ * Shows up to `count` (1 .. 1024) records in place, as many as are there and begin within a quarter of the ring, waiting
+ * only for the first. Returns their number; vshm_consumer_release() gives all of them back. Errors: as vshm_consumer_peek.
  */
 VSHM_API VSHM_MUST_USE int vshm_consumer_peek_burst(struct vshm_consumer *consumer, struct vshm_view views[],
 						    unsigned count, int64_t timeout_ns);

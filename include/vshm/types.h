@@ -45,7 +45,7 @@ typedef uint64_t vshm_offset;
 
 /*
  * Timeouts are nanoseconds on CLOCK_MONOTONIC, counted from the call.
- * 0: do not wait, say -EAGAIN. Negative values other than VSHM_FOREVER are -EINVAL.
+ * 0: do not wait, say -EAGAIN. Negative values other than VSHM_FOREVER are -EINVAL where a call would have to wait.
  */
 #define VSHM_FOREVER ((int64_t)-1)
 

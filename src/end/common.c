@@ -22,13 +22,11 @@ int vshmi_end_may_open(struct vshm_region *region, const char *name)
 	return 0;
 }
 
-int vshmi_end_open(struct vshm_region *region, struct vshmi_end *end, uint32_t kind, const char *name, uint32_t flags,
-		   uint64_t ring_size)
+void vshmi_end_init(struct vshmi_end *end, uint32_t kind, const char *name, uint32_t flags)
 {
 	end->kind = kind;
 	end->flags = flags;
 	memcpy(end->name, name, strlen(name));
-	return vshmi_entry_take(region, end, ring_size);
 }
 
 void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_sleeper *sleeper)

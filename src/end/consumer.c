@@ -9,6 +9,8 @@
 
 static void publish_counters(struct vshm_consumer *c)
 {
+	if (c->left)
+		return;
 	vshmi_end_counters_publish(&c->end, c->rx.records, c->rx.rings, c->rx.publications - c->rx.rings, c->sleeps,
 				   c->spurious);
 }
@@ -21,19 +23,47 @@ static VSHMI_RARE int give_back(struct vshm_consumer *c)
 	return 0;
 }
 
+/* Lock held. A new directory entry, and so a new end id, for every producer that is followed. */
+static int enter(struct vshm_consumer *c)
+{
+	int rc = vshmi_entry_take(c->end.region, &c->end, 0);
+
+	if (rc)
+		return rc;
+	c->left = false;
+	c->rx.head_word = &c->end.entry->position;
+	c->rx.armed_word = &c->end.entry->armed;
+	vshmi_directory_changed(c->end.region);
+	return 0;
+}
+
+/* Lock held. The entry says that this consumer left, and where it stopped; it goes when the producer has noted that. */
+static void leave(struct vshm_consumer *c)
+{
+	if (!vshmi_region_usable(c->end.region))
+		vshmi_store_release32(&c->end.entry->state, VSHM_END_CLOSED); /* pairs with vshmi_link_check() */
+	vshmi_entry_retire(c->end.region, &c->end);
+	memset(&c->end.link, 0, sizeof(c->end.link));
+	c->rx.head_word = c->rx.armed_word = &c->nowhere;
+	vshmi_rx_disconnect(&c->rx);
+	c->connected = c->fencing = c->told_suspect = false;
+	c->left = true;
+}
+
 /* The producer is gone in one way or another: nothing of it is referred to any more. Returns `rc`. */
 static int finish(struct vshm_consumer *c, int rc)
 {
 	struct vshm_region *region = c->end.region;
+	int again = 0;
 
 	publish_counters(c);
+	(void)give_back(c);
 	vshmi_lock(&region->lock);
-	vshmi_request_withdraw(region, &c->end);
+	leave(c);
+	if (c->follow)
+		again = enter(c);
 	vshmi_unlock(&region->lock);
-	vshmi_rx_disconnect(&c->rx);
-	c->connected = c->fencing = c->told_suspect = false;
-	if (!c->follow)
-		c->over = rc;
+	c->over = !c->follow ? rc : again; /* without a free entry it cannot go on: said by the next call */
 	return rc;
 }
 
@@ -360,20 +390,15 @@ int vshm_consumer_recv(struct vshm_consumer *c, void *data, size_t size, size_t 
 static int open_locked(struct vshm_region *region, const char *name, const struct vshm_consumer_options *o,
 		       struct vshm_consumer *c)
 {
-	int rc;
-
 	if (vshmi_ring_is_taken(region, name))
 		return vshmi_region_fail(region, -EBUSY,
 					 "ring %s has a consumer: a one-to-one ring has only one; close that one first", name);
-	rc = vshmi_end_open(region, &c->end, VSHM_CONSUMER, name, o->flags & VSHM_CONSUMER_POLL, 0);
-	if (rc)
-		return rc;
-	c->follow = o->flags & VSHM_CONSUMER_FOLLOW;
+	vshmi_end_init(&c->end, VSHM_CONSUMER, name, o->flags & VSHM_CONSUMER_POLL);
+	vshmi_rx_init(&c->rx, &c->nowhere, &c->nowhere);
 	c->end.rx = &c->rx;
-	vshmi_rx_init(&c->rx, &c->end.entry->position, &c->end.entry->armed);
+	c->follow = o->flags & VSHM_CONSUMER_FOLLOW;
 	vshmi_spin_init(&c->spin, o->flags & VSHM_CONSUMER_POLL ? UINT32_MAX : o->spin_us);
-	vshmi_directory_changed(region);
-	return 0;
+	return enter(c);
 }
 
 int vshm_consumer_open(struct vshm_region *region, const char *name, const struct vshm_consumer_options *options,
@@ -409,14 +434,14 @@ int vshm_consumer_close(struct vshm_consumer *c)
 	if (rc)
 		return rc;
 	region = c->end.region;
-	if (!vshmi_region_usable(region)) {
+	if (!c->left) {
 		publish_counters(c);
 		if (c->connected)
 			(void)give_back(c);
-		vshmi_store_release32(&c->end.entry->state, VSHM_END_CLOSED); /* pairs with vshmi_link_check() */
 	}
 	vshmi_lock(&region->lock);
-	vshmi_entry_retire(region, &c->end);
+	if (!c->left)
+		leave(c);
 	vshmi_handle_drop(&c->end);
 	vshmi_unlock(&region->lock);
 	return 0;

@@ -39,6 +39,7 @@ struct vshm_consumer {
 	struct vshmi_end end;
 	struct vshmi_rx rx;
 	bool connected;
+	bool left; /* its entry is closed: a last -ENODATA, -EPIPE or -ESTALE was said */
 	bool follow;
 	bool told_suspect;
 	bool fencing;	     /* the producer died; waiting a moment for the fence */
@@ -51,6 +52,7 @@ struct vshm_consumer {
 	struct vshmi_spin spin;
 	uint64_t sleeps, spurious;
 	int over;
+	struct vshmi_word64 nowhere; /* where the ring's own words go once the entry is closed */
 	struct vshm_fault fault;
 };
 
@@ -87,9 +89,8 @@ int vshmi_end_suspicion(const struct vshmi_end *end, bool *told);
 int vshmi_end_quarantine(const struct vshmi_end *end, const struct vshmi_ring_fault *ring, uint64_t ring_offset,
 			 uint64_t ring_size, struct vshm_fault *fault);
 
-/* Opens the common part. `end` was taken from vshmi_handle_take(). Lock held. */
-int vshmi_end_open(struct vshm_region *region, struct vshmi_end *end, uint32_t kind, const char *name, uint32_t flags,
-		   uint64_t ring_size);
+/* The common part of an end that is about to take its entry. */
+void vshmi_end_init(struct vshmi_end *end, uint32_t kind, const char *name, uint32_t flags);
 
 /* Name, region and role are fit for opening an end. */
 int vshmi_end_may_open(struct vshm_region *region, const char *name);

@@ -151,7 +151,8 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 
 	if (vshmi_producer_exists(region, name, 0))
 		return taken(region, name);
-	rc = vshmi_end_open(region, &p->end, VSHM_PRODUCER, name, o->flags, choose_ring_size(region, o->ring_size));
+	vshmi_end_init(&p->end, VSHM_PRODUCER, name, o->flags);
+	rc = vshmi_entry_take(region, &p->end, choose_ring_size(region, o->ring_size));
 	if (rc)
 		return rc;
 	own = &region->own[p->end.index];
@@ -167,8 +168,9 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 		vshmi_entry_retire(region, &p->end);
 		return taken(region, name);
 	}
+	region->rescan = true;
+	vshmi_grant_requests(region);
 	vshmi_directory_changed(region);
-	vshmi_producer_announce(region, name);
 	return 0;
 }
 

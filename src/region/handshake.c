@@ -34,6 +34,7 @@ int vshmi_directory_visit(struct vshm_region *region, int (*visit)(void *arg, co
 
 int vshmi_link_check(const struct vshm_region *region, const struct vshmi_link *link)
 {
+	uint64_t named;
 	uint32_t state;
 
 	if (!link->id)
@@ -45,6 +46,9 @@ int vshmi_link_check(const struct vshm_region *region, const struct vshmi_link *
 		return -ENOENT;
 	if (state == VSHM_END_CLOSED)
 		return -ENODATA;
+	named = link->back ? vshmi_load_acquire64(&link->entry->other_id) : 0;
+	if (named && named != link->back)
+		return -ENOENT;
 	return vshmi_peer_dead(region, link->peer) ? -EPIPE : 0;
 }
 
@@ -101,22 +105,6 @@ bool vshmi_producer_exists(struct vshm_region *region, const char *name, uint64_
 	return vshmi_directory_visit(region, is_open_producer, &search);
 }
 
-static int ring_if_looking(void *arg, const struct vshmi_seen *seen)
-{
-	const struct search *search = arg;
-
-	if (seen->entry.kind == VSHM_CONSUMER && !seen->entry.other_id && !strcmp(seen->entry.name, search->name))
-		vshmi_peer_ring(search->region, seen->peer);
-	return 0;
-}
-
-void vshmi_producer_announce(struct vshm_region *region, const char *name)
-{
-	struct search search = {region, name, 0};
-
-	(void)vshmi_directory_visit(region, ring_if_looking, &search);
-}
-
 static void grant(struct vshm_region *region, struct vshmi_end *end, const struct vshmi_seen *seen)
 {
 	uint64_t start;
@@ -125,6 +113,7 @@ static void grant(struct vshm_region *region, struct vshmi_end *end, const struc
 		vshmi_tx_discard(end->tx);
 	start = vshmi_tx_resume(end->tx);
 	link_up(region, &end->link, seen);
+	end->link.back = end->id;
 	end->left = 0;
 	vshmi_tx_connect(end->tx, start, &end->link.entry->position,
 			 seen->entry.flags & VSHM_ENTRY_POLLS ? NULL : &end->link.entry->armed, !end->link.light);
@@ -134,18 +123,26 @@ static void grant(struct vshm_region *region, struct vshmi_end *end, const struc
 	vshmi_peer_ring(region, seen->peer);
 }
 
+/* A request names this producer; a consumer that names nobody yet looks for any producer of its name. */
+static bool asks_for(const struct vshm_region *region, const struct vshmi_end *end, const struct vshmi_seen *seen)
+{
+	if (!seen->entry.other_id)
+		return !strcmp(seen->entry.name, end->name);
+	return seen->entry.other_id == end->id && seen->entry.other_peer == region->self &&
+	       seen->entry.other_incarnation == region->incarnation;
+}
+
 static int grant_if_asked(void *arg, const struct vshmi_seen *seen)
 {
 	struct vshm_region *region = arg;
 
 	if (seen->entry.kind != VSHM_CONSUMER || seen->entry.state != VSHM_END_OPEN ||
-	    seen->entry.other_peer != region->self || seen->entry.other_incarnation != region->incarnation ||
 	    vshmi_peer_dead(region, seen->peer))
 		return 0;
 	for (unsigned i = 0; i < VSHM_ENTRIES; i++) {
 		struct vshmi_end *end = region->own[i].end;
 
-		if (end && end->kind == VSHM_PRODUCER && end->id == seen->entry.other_id && end->adrift && !end->link.id)
+		if (end && end->kind == VSHM_PRODUCER && end->adrift && !end->link.id && asks_for(region, end, seen))
 			grant(region, end, seen);
 	}
 	return 0;
@@ -202,57 +199,75 @@ void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end)
 
 struct choice {
 	struct search search;
+	const struct vshmi_end *end;
 	struct vshmi_seen seen;
 	bool found;
 };
-
-/* An ended producer that still waits for its first reader comes before an open one: its records are older. */
-static int choose_producer(void *arg, const struct vshmi_seen *seen)
-{
-	struct choice *choice = arg;
-	bool ended = seen->entry.state == VSHM_END_CLOSED;
-
-	if (!is_producer_of(&choice->search, seen) || (ended && seen->entry.other_id))
-		return 0;
-	if (!choice->found || ended) {
-		choice->found = true;
-		choice->seen = *seen;
-	}
-	return ended;
-}
-
-static int request(struct vshm_region *region, struct vshmi_end *end)
-{
-	struct choice choice = {.search = {region, end->name, 0}};
-
-	(void)vshmi_directory_visit(region, choose_producer, &choice);
-	if (!choice.found)
-		return -EAGAIN;
-	link_up(region, &end->link, &choice.seen);
-	vshmi_store64(&end->entry->position, VSHM_NOT_STARTED);
-	vshmi_entry_set_other(end->entry, end->link.peer, end->link.incarnation, end->link.id, 0);
-	vshmi_directory_changed(region);
-	vshmi_peer_ring(region, end->link.peer);
-	return -EAGAIN;
-}
-
-/* Does the consumer that a producer's entry names still live? */
-static bool consumer_lives(struct vshm_region *region, const struct vshm_entry *producer)
-{
-	const struct vshmi_peer *peer = &region->peer[producer->other_peer];
-
-	for (unsigned i = 0; peer->section && i < VSHM_ENTRIES; i++)
-		if (vshmi_entry_id(&peer->section->directory[i]) == producer->other_id)
-			return vshmi_incarnation_load(peer->section) == producer->other_incarnation &&
-			       !vshmi_peer_dead(region, producer->other_peer) &&
-			       vshmi_load_acquire32(&peer->section->directory[i].state) == VSHM_END_OPEN;
-	return false;
-}
 
 static bool granted_to(const struct vshm_region *region, const struct vshmi_end *end, const struct vshm_entry *producer)
 {
 	return producer->other_id == end->id && producer->other_peer == region->self &&
 	       producer->other_incarnation == region->incarnation;
+}
+
+/*
+ * One that granted this consumer comes first, even if it died since: what it committed is to be read. Then an ended one
+ * that still waits for its first reader: its records are older than those of an open one.
+ */
+static int choose_producer(void *arg, const struct vshmi_seen *seen)
+{
+	struct choice *choice = arg;
+	bool granted = seen->entry.kind == VSHM_PRODUCER && granted_to(choice->search.region, choice->end, &seen->entry);
+	bool ended = seen->entry.state == VSHM_END_CLOSED;
+
+	if (!granted && (!is_producer_of(&choice->search, seen) || (ended && seen->entry.other_id)))
+		return 0;
+	if (!choice->found || ended || granted) {
+		choice->found = true;
+		choice->seen = *seen;
+	}
+	return granted;
+}
+
+static bool choose(struct vshm_region *region, struct vshmi_end *end)
+{
+	struct choice choice = {.search = {region, end->name, 0}, .end = end};
+
+	(void)vshmi_directory_visit(region, choose_producer, &choice);
+	if (!choice.found)
+		return false;
+	link_up(region, &end->link, &choice.seen);
+	vshmi_entry_set_other(end->entry, end->link.peer, end->link.incarnation, end->link.id, 0);
+	vshmi_directory_changed(region);
+	vshmi_peer_ring(region, end->link.peer);
+	return true;
+}
+
+/* The consumer that a producer's entry names is there, and has not chosen another producer. */
+bool vshmi_grant_is_live(struct vshm_region *region, const struct vshm_entry *producer)
+{
+	const struct vshmi_peer *peer = &region->peer[producer->other_peer];
+
+	if (!producer->other_id || !peer->section ||
+	    vshmi_incarnation_load(peer->section) != producer->other_incarnation ||
+	    vshmi_peer_dead(region, producer->other_peer))
+		return false;
+	for (unsigned i = 0; i < VSHM_ENTRIES; i++) {
+		const struct vshmi_shared_entry *entry = &peer->section->directory[i];
+		uint64_t other;
+
+		if (vshmi_entry_id(entry) != producer->other_id)
+			continue;
+		other = vshmi_load_acquire64(&entry->other_id);
+		return vshmi_load_acquire32(&entry->state) == VSHM_END_OPEN && (!other || other == producer->id);
+	}
+	return false;
+}
+
+/* Is the chosen producer, or what it left, still under its entry? */
+static bool still_chosen(const struct vshmi_link *link)
+{
+	return vshmi_entry_id(link->entry) == link->id && vshmi_incarnation_load(link->section) == link->incarnation;
 }
 
 int vshmi_request_step(struct vshm_region *region, struct vshmi_end *end, struct vshm_entry *entry,
@@ -261,13 +276,10 @@ int vshmi_request_step(struct vshm_region *region, struct vshmi_end *end, struct
 	struct vshmi_link *link = &end->link;
 	int rc;
 
-	if (!link->id)
-		return request(region, end);
-	rc = vshmi_link_check(region, link);
-	if (rc == -EPIPE || rc == -ENOENT) {
+	if (link->id && !still_chosen(link))
 		vshmi_request_withdraw(region, end);
-		return request(region, end);
-	}
+	if (!link->id && !choose(region, end))
+		return -EAGAIN;
 	rc = vshmi_entry_read(link->section, link->index, region->peer[link->peer].size, region->peers, entry, fault);
 	if (rc == -EPROTO) {
 		fault->peer = link->peer;
@@ -277,10 +289,12 @@ int vshmi_request_step(struct vshm_region *region, struct vshmi_end *end, struct
 		return -EAGAIN; /* changing: the next look tells */
 	if (granted_to(region, end, entry))
 		return 0;
-	if (entry->other_id && consumer_lives(region, entry)) {
+	if (vshmi_grant_is_live(region, entry)) {
 		vshmi_request_withdraw(region, end);
 		return -EBUSY;
 	}
+	if (vshmi_peer_dead(region, link->peer)) /* it cannot grant any more */
+		vshmi_request_withdraw(region, end);
 	return -EAGAIN;
 }
 
@@ -304,7 +318,7 @@ static int is_taken(void *arg, const struct vshmi_seen *seen)
 	const struct search *search = arg;
 
 	return is_producer_of(search, seen) && seen->entry.state == VSHM_END_OPEN && seen->entry.other_id &&
-	       consumer_lives(search->region, &seen->entry);
+	       vshmi_grant_is_live(search->region, &seen->entry);
 }
 
 bool vshmi_ring_is_taken(struct vshm_region *region, const char *name)

@@ -27,7 +27,8 @@ struct vshmi_link {
 	uint64_t incarnation;
 	vshm_peer peer;
 	uint32_t index;
-	bool light; /* same kernel, and both use membarrier: see wait/sleep.c */
+	uint64_t back; /* a producer's own id: the consumer may name this, or nobody yet. 0: not looked at */
+	bool light;    /* same kernel, and both use membarrier: see wait/sleep.c */
 	bool deaf;  /* it cannot ring this peer */
 	const struct vshmi_shared_section *section;
 	const struct vshmi_shared_entry *entry;
@@ -232,14 +233,18 @@ int vshmi_directory_visit(struct vshm_region *region, int (*visit)(void *arg, co
 /* Is an open producer of that name there, besides `not_this`? */
 bool vshmi_producer_exists(struct vshm_region *region, const char *name, uint64_t not_this);
 
-/* Rings every peer whose consumer looks for `name`. */
-void vshmi_producer_announce(struct vshm_region *region, const char *name);
-
-/* Grants requests to all producers of ours that are adrift. Lock held; also called by the keeper. */
+/*
+ * Grants consumers that ask, or look for the name, to all producers of ours that are adrift. Lock held; also called by
+ * the keeper. A producer grants at once when it opens, so that what it commits is read even if it dies the next moment.
+ */
 void vshmi_grant_requests(struct vshm_region *region);
 
+/* Does this producer's entry name a consumer that is there, and that has not chosen another producer? */
+bool vshmi_grant_is_live(struct vshm_region *region, const struct vshm_entry *producer);
+
 /*
- * Is the other side still there? 0; -ENODATA it closed in order; -ENOENT its entry is gone, so it closed and was done;
+ * Is the other side still there? 0; -ENODATA it closed in order; -ENOENT its entry is gone, so it closed and was done, or
+ * it chose another producer;
  * -EPIPE its peer died, or a new one took the slot.
  */
 int vshmi_link_check(const struct vshm_region *region, const struct vshmi_link *link);

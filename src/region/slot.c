@@ -29,11 +29,26 @@ static int refers_to_slot(void *arg, const struct vshmi_seen *seen)
 	       seen->peer != drain->peer && !vshmi_peer_dead(drain->region, seen->peer);
 }
 
+/* A producer there that died before its consumer, which looks for it, has taken note of the grant. */
+static bool granted_unread(struct vshm_region *region, vshm_peer number)
+{
+	const struct vshmi_peer *peer = &region->peer[number];
+	struct vshm_fault fault;
+	struct vshm_entry entry;
+
+	for (uint32_t i = 0; i < VSHM_ENTRIES; i++)
+		if (!vshmi_entry_read(peer->section, i, peer->size, region->peers, &entry, &fault) &&
+		    entry.kind == VSHM_PRODUCER && vshmi_grant_is_live(region, &entry))
+			return true;
+	return false;
+}
+
 static bool still_drained(struct vshm_region *region, vshm_peer peer)
 {
 	struct drain drain = {peer, vshmi_incarnation_load(region->peer[peer].section), region};
 
-	return drain.incarnation && vshmi_directory_visit(region, refers_to_slot, &drain);
+	return drain.incarnation &&
+	       (vshmi_directory_visit(region, refers_to_slot, &drain) || granted_unread(region, peer));
 }
 
 static enum readiness slot_readiness(struct vshm_region *region, vshm_peer peer, bool patient)
