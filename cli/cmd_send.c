@@ -58,8 +58,7 @@ static const char *waiting_for(const struct sender *sender)
 {
 	if (!progress_due(&sender->stream.progress))
 		return NULL;
-	return stream_connected(&sender->stream, VSHM_PRODUCER) ? "waiting for the receiver"
-								: "waiting for a receiver";
+	return stream_connected(&sender->stream, VSHM_PRODUCER) ? "waiting for the receiver" : "waiting for a receiver";
 }
 
 /* Room for `size` bytes, however long that takes. 1: there it is; 0: asked to leave; -1: failed, which was said. */

@@ -10,11 +10,15 @@
 #include <wchar.h>
 #include <wctype.h>
 
-/* Zero-width and direction controls: printable for the C library, but they can make a line read as another. */
+/*
+ * Zero-width and direction controls, and private use: printable for the C library, but they can make a line read as
+ * another.
+ */
 static bool is_invisible(wint_t c)
 {
 	return c == 0xad || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) || c >= 0xe0000;
+	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xe000 && c <= 0xf8ff) ||
+	       (c >= 0xfff9 && c <= 0xfffb) || c >= 0xe0000;
 }
 
 /* Bytes of the printable character at `in`; 0: its first byte must be escaped. */
