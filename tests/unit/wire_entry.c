@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* wire: every rule of a directory entry, one broken at a time. */
+#include "unit.h"
+#include "wire/wire.h"
+
+#define SECTION_SIZE UINT64_C(0x40000)
+#define PEERS 3
+#define INDEX 5
+
+static struct vshmi_shared_section section;
+static struct vshm_entry sample;
+
+/* A producer's entry that names a consumer. */
+static void make_producer(void)
+{
+	memset(&sample, 0, sizeof(sample));
+	sample.id = 77;
+	sample.kind = VSHM_PRODUCER;
+	strcpy(sample.name, "frames");
+	sample.ring_offset = VSHM_SECTION_DATA;
+	sample.ring_size = 0x10000;
+	sample.state = VSHM_END_OPEN;
+	sample.other_peer = 2;
+	sample.other_incarnation = 0xabc;
+	sample.other_id = 12;
+	sample.other_start = 64;
+	sample.position = 0x12340;
+}
+
+static void make_consumer(void)
+{
+	make_producer();
+	sample.kind = VSHM_CONSUMER;
+	sample.flags = VSHM_ENTRY_POLLS;
+	sample.ring_offset = sample.ring_size = 0;
+	sample.position = VSHM_NOT_STARTED;
+}
+
+/* The bytes as a hostile owner may write them. */
+static void write_sample(void)
+{
+	memcpy(&section.directory[INDEX], &sample, sizeof(sample));
+}
+
+static int read_back(struct vshm_entry *out, struct vshm_fault *fault)
+{
+	memset(fault, 0, sizeof(*fault));
+	return vshmi_entry_read(&section, INDEX, SECTION_SIZE, PEERS, out, fault);
+}
+
+static void is_lawful(void)
+{
+	struct vshm_entry out;
+	struct vshm_fault fault;
+
+	write_sample();
+	ck_ok(read_back(&out, &fault));
+	ck_assert_mem_eq(&out, &sample, sizeof(out));
+}
+
+static void breaks(uint32_t rule, size_t offset, uint64_t value)
+{
+	struct vshm_entry out, untouched;
+	struct vshm_fault fault;
+
+	memset(&out, 0x5a, sizeof(out));
+	untouched = out;
+	write_sample();
+	ck_is(read_back(&out, &fault), -EPROTO);
+	ck_assert_msg(fault.rule == rule, "rule %u instead of %u", fault.rule, rule);
+	ck_assert_uint_eq(fault.offset, VSHM_SECTION_DIRECTORY + INDEX * sizeof(struct vshm_entry) + offset);
+	ck_assert_uint_eq(fault.value, value);
+	ck_assert_mem_eq(&out, &untouched, sizeof(out));
+	make_producer();
+}
+
+#define BREAKS(rule, field, value) breaks(rule, offsetof(struct vshm_entry, field), value)
+
+START_TEST(lawful_ones)
+{
+	make_producer();
+	is_lawful();
+	sample.state = VSHM_END_CLOSED;
+	is_lawful();
+	sample.flags = VSHM_ENTRY_DROP;
+	is_lawful();
+	sample.ring_offset = SECTION_SIZE - sample.ring_size;
+	is_lawful();
+	sample.ring_size = VSHM_MIN_RING;
+	is_lawful();
+	make_consumer();
+	is_lawful();
+	sample.other_id = 0; /* names nobody: then the rest of it says nothing */
+	sample.other_peer = UINT32_MAX;
+	is_lawful();
+	sample.position = sample.armed = 0x123; /* for the ring to judge */
+	sample.records = sample.rings_sent = sample.rings_avoided = sample.sleeps = sample.spurious = UINT64_MAX;
+	is_lawful();
+}
+END_TEST
+
+START_TEST(free_ones_are_not_looked_at)
+{
+	struct vshm_entry out;
+	struct vshm_fault fault;
+
+	memset(&sample, 0xff, sizeof(sample));
+	sample.state = VSHM_END_FREE;
+	write_sample();
+	ck_is(read_back(&out, &fault), -ENOENT);
+	ck_assert_uint_eq(vshmi_entry_id(&section.directory[INDEX]), 0);
+}
+END_TEST
+
+START_TEST(entry_rules)
+{
+	make_producer();
+	sample.state = 3;
+	BREAKS(VSHM_RULE_ENTRY_STATE, state, 3);
+	sample.state = UINT32_MAX;
+	BREAKS(VSHM_RULE_ENTRY_STATE, state, UINT32_MAX);
+	sample.id = 0;
+	BREAKS(VSHM_RULE_ENTRY_ID, id, 0);
+	sample.kind = 0;
+	BREAKS(VSHM_RULE_ENTRY_KIND, kind, 0);
+	sample.kind = 3;
+	BREAKS(VSHM_RULE_ENTRY_KIND, kind, 3);
+	sample.flags = 4;
+	BREAKS(VSHM_RULE_ENTRY_FLAGS, flags, 4);
+	sample.flags = UINT32_MAX;
+	BREAKS(VSHM_RULE_ENTRY_FLAGS, flags, UINT32_MAX);
+	sample.name[0] = '\0';
+	BREAKS(VSHM_RULE_ENTRY_NAME, name, 0);
+	sample.name[2] = '/';
+	BREAKS(VSHM_RULE_ENTRY_NAME, name, 0);
+	memset(sample.name, 'n', sizeof(sample.name));
+	BREAKS(VSHM_RULE_ENTRY_NAME, name, 0);
+	sample.name[63] = 'n';
+	BREAKS(VSHM_RULE_ENTRY_NAME, name, 0);
+	sample.other_peer = PEERS;
+	BREAKS(VSHM_RULE_OTHER_PEER, other_peer, PEERS);
+	sample.other_peer = UINT32_MAX;
+	BREAKS(VSHM_RULE_OTHER_PEER, other_peer, UINT32_MAX);
+}
+END_TEST
+
+static void size_breaks(uint64_t size)
+{
+	sample.ring_size = size;
+	BREAKS(VSHM_RULE_RING_SIZE, ring_size, size);
+}
+
+static void offset_breaks(uint64_t offset)
+{
+	sample.ring_offset = offset;
+	BREAKS(VSHM_RULE_RING_PLACE, ring_offset, offset);
+}
+
+START_TEST(ring_rules)
+{
+	make_producer();
+	size_breaks(0);
+	size_breaks(1);
+	size_breaks(VSHM_MIN_RING / 2);
+	size_breaks(VSHM_MIN_RING + 8);
+	size_breaks(0x10000 + 1);
+	size_breaks(VSHM_MAX_RING * 2);
+	size_breaks(UINT64_C(1) << 63);
+	size_breaks(UINT64_MAX);
+	offset_breaks(0);
+	offset_breaks(VSHM_SECTION_DIRECTORY);
+	offset_breaks(VSHM_SECTION_DATA - VSHM_LINE);
+	offset_breaks(VSHM_SECTION_DATA + 8);
+	offset_breaks(VSHM_SECTION_DATA + VSHM_LINE - 1);
+	offset_breaks(SECTION_SIZE - 0x10000 + VSHM_LINE);
+	offset_breaks(SECTION_SIZE);
+	offset_breaks(UINT64_MAX - VSHM_LINE + 1);
+	offset_breaks(UINT64_MAX - 0x10000 + 1); /* offset + size is 0 modulo 2^64 */
+	sample.ring_size = VSHM_MAX_RING; /* lawful, but not in this section */
+	BREAKS(VSHM_RULE_RING_PLACE, ring_offset, VSHM_SECTION_DATA);
+}
+END_TEST
+
+START_TEST(consumers_have_no_ring)
+{
+	make_consumer();
+	sample.ring_size = 256;
+	BREAKS(VSHM_RULE_RING_SIZE, ring_size, 256);
+	make_consumer();
+	sample.ring_offset = VSHM_SECTION_DATA;
+	BREAKS(VSHM_RULE_RING_SIZE, ring_size, 0);
+}
+END_TEST
+
+/* What the owner writes, step by step, as others read it. */
+START_TEST(life_of_an_entry)
+{
+	struct vshmi_shared_entry *entry = &section.directory[INDEX];
+	struct vshm_entry out;
+	struct vshm_fault fault;
+
+	memset(&section, 0xff, sizeof(section));
+	vshmi_entry_free(entry);
+	ck_is(read_back(&out, &fault), -ENOENT);
+	make_producer();
+	vshmi_entry_open(entry, &sample);
+	sample.other_peer = 0;
+	sample.other_incarnation = sample.other_id = sample.other_start = 0;
+	ck_ok(read_back(&out, &fault));
+	memset(out.reserved1, 0, sizeof(out.reserved1));
+	memset(out.reserved2, 0, sizeof(out.reserved2));
+	memset(out.reserved3, 0, sizeof(out.reserved3));
+	ck_assert_mem_eq(&out, &sample, sizeof(out));
+	ck_assert_uint_eq(vshmi_entry_id(entry), 77);
+	vshmi_entry_set_other(entry, 1, 2, 3, 4096);
+	ck_ok(read_back(&out, &fault));
+	ck_assert(out.other_peer == 1 && out.other_incarnation == 2 && out.other_id == 3 && out.other_start == 4096);
+	vshmi_entry_set_other(entry, 0, 0, 0, 0);
+	ck_ok(read_back(&out, &fault));
+	ck_assert_uint_eq(out.other_id, 0);
+	vshmi_entry_free(entry);
+	ck_is(read_back(&out, &fault), -ENOENT);
+	ck_assert_uint_eq(vshmi_entry_id(entry), 0);
+}
+END_TEST
+
+/* The neighbours are nobody's business. */
+START_TEST(an_entry_is_read_alone)
+{
+	make_producer();
+	memset(&section, 0xff, sizeof(section));
+	is_lawful();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("wire_entry");
+	TCase *tcase = tcase_create("rules");
+
+	tcase_add_test(tcase, lawful_ones);
+	tcase_add_test(tcase, free_ones_are_not_looked_at);
+	tcase_add_test(tcase, entry_rules);
+	tcase_add_test(tcase, ring_rules);
+	tcase_add_test(tcase, consumers_have_no_ring);
+	tcase_add_test(tcase, life_of_an_entry);
+	tcase_add_test(tcase, an_entry_is_read_alone);
+	suite_add_tcase(suite, tcase);
+	return unit_run("wire_entry", suite);
+}
