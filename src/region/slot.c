@@ -29,8 +29,8 @@ static int refers_to_slot(void *arg, const struct vshmi_seen *seen)
 	       seen->peer != drain->peer && !vshmi_peer_dead(drain->region, seen->peer);
 }
 
-/* A producer there that died before its consumer, which looks for it, has taken note of the grant. */
-static bool granted_unread(struct vshm_region *region, vshm_peer number)
+/* A producer there died before a consumer that looks for it took note of it. */
+static bool unread_there(struct vshm_region *region, vshm_peer number)
 {
 	const struct vshmi_peer *peer = &region->peer[number];
 	struct vshm_fault fault;
@@ -38,7 +38,9 @@ static bool granted_unread(struct vshm_region *region, vshm_peer number)
 
 	for (uint32_t i = 0; i < VSHM_ENTRIES; i++)
 		if (!vshmi_entry_read(peer->section, i, peer->size, region->peers, &entry, &fault) &&
-		    entry.kind == VSHM_PRODUCER && vshmi_grant_is_live(region, &entry))
+		    entry.kind == VSHM_PRODUCER &&
+		    (vshmi_grant_is_live(region, &entry) ||
+		     (vshmi_producer_is_orphan(region, number, &entry) && vshmi_consumer_looks(region, entry.name))))
 			return true;
 	return false;
 }
@@ -48,7 +50,7 @@ static bool still_drained(struct vshm_region *region, vshm_peer peer)
 	struct drain drain = {peer, vshmi_incarnation_load(region->peer[peer].section), region};
 
 	return drain.incarnation &&
-	       (vshmi_directory_visit(region, refers_to_slot, &drain) || granted_unread(region, peer));
+	       (vshmi_directory_visit(region, refers_to_slot, &drain) || unread_there(region, peer));
 }
 
 static enum readiness slot_readiness(struct vshm_region *region, vshm_peer peer, bool patient)
@@ -93,7 +95,7 @@ static bool claim(struct vshm_region *region, vshm_peer peer)
 	region->alive = vshmi_thread_id() | VSHM_ALIVE_WAITERS;
 	/* first the mark, then the claim: dying in between leaves a word that is not ours alone */
 	if (region->has_keeper)
-		(void)vshmi_mark_set(&region->mark, (uint32_t *)(void *)&p->section->alive);
+		(void)vshmi_mark_set(&region->mark, vshmi_mark_address(&p->section->alive));
 	if (vshmi_compare_exchange32(&p->section->alive, before, region->alive))
 		return true;
 	if (region->has_keeper)

@@ -121,6 +121,12 @@ static inline const uint32_t *vshmi_futex_address(const struct vshmi_word32 *wor
 	return &word->shared_;
 }
 
+/* The address that a robust list holds: the kernel, too, writes this word, once, when its owner dies. */
+static inline uint32_t *vshmi_mark_address(struct vshmi_word32 *word)
+{
+	return &word->shared_;
+}
+
 /* Structures that are read as a whole: `count` words, each loaded or stored once, relaxed. */
 static inline void vshmi_load_block(uint64_t *private_copy, const struct vshmi_word64 *words, size_t count)
 {
