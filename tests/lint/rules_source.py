@@ -15,7 +15,7 @@ LAYERS = {
     "ring": ("wire", "shared", "base"),
     "transport": ("shared", "os", "base"),
     "region": ("transport", "ring", "wire", "shared", "os", "base"),
-    "wait": ("region", "shared", "os", "base"),
+    "wait": ("shared", "os", "base"),
     "end": ("wait", "region", "ring", "wire", "shared", "os", "base"),
 }
 
@@ -88,6 +88,16 @@ def rule_layers(root):
                 yield path, number, f"{module} may not include {target}: it is not below it"
             elif target != module and rest != target + ".h":
                 yield path, number, f'"{header}" is private to {target}: include "{target}/{target}.h"'
+
+
+def rule_layer_table(root):
+    """src/README.md shows the table that is checked here."""
+    path = "src/README.md"
+    rows = re.findall(r"^\|\s*\d+\s*\|\s*`(\w+)`\s*\|.*\|\s*([^|]*?)\s*\|$", read(root, path), flags=re.M)
+    shown = {module: set(re.findall(r"[a-z]+", below)) for module, below in rows}
+    for module in sorted(LAYERS.keys() | shown.keys()):
+        if set(LAYERS.get(module, ())) != shown.get(module):
+            yield path, 0, f"the table of modules says otherwise than tests/lint about {module}"
 
 
 def rule_public_only(root):
@@ -163,5 +173,5 @@ def rule_shared_words(root):
                 yield path, number, f"{match.group(0)}: shared words are read and written through src/shared only"
 
 
-RULES = (rule_layers, rule_public_only, rule_size, rule_spdx, rule_top_level, rule_allocator, rule_no_abort,
+RULES = (rule_layers, rule_layer_table, rule_public_only, rule_size, rule_spdx, rule_top_level, rule_allocator, rule_no_abort,
          rule_shared_words)

@@ -49,6 +49,7 @@ PLANTED = [
     ("layers", "freestanding and may not include <stdio.h>", append("src/wire/bad.c", "#include <stdio.h>")),
     ("layers", 'not written as "module/header.h"', append("src/os/bad.c", '#include "os.h"')),
     ("layers", "no such module", append("src/misc/bad.c", "")),
+    ("layer_table", "about ring", replace("src/README.md", r"\| wire shared base \|$", "| shared base |")),
     ("public_only", "is not public", append("examples/bad.c", '#include "wire/wire.h"')),
     ("public_only", "is not public", append("cli/bad.c", '#include "base/base.h"')),
     ("public_only", "is not public", append("tests/api/bad.c", '#include "region/region.h"')),
