@@ -22,6 +22,8 @@ static const struct {
 	{{"writer", "release fence after store of", "magic"}, "the checksum refuses a mixture of old and new"},
 	{{"writer", "release clearing of", "entry's state"}, "of a free entry nothing else is used"},
 	{{"writer", "release clearing of", "other's id"}, "of nobody nothing else is used"},
+	{{"writer", "release store of", "head"},
+	 "a consumer that begins has read nothing; the fence of its opening orders the rest"},
 	{{"reader", "acquire load of", "position"}, "the ring loads the tail itself before it reads a record"},
 };
 #define EQUIVALENTS (sizeof(equivalents) / sizeof(equivalents[0]))

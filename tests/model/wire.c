@@ -4,7 +4,7 @@
  * gets one of the states that were ever published, or is told to come again. Never a mixture, and never an accusation
  * of a writer that did nothing wrong.
  */
-#include "wire/wire.h"
+#include "ring/ring.h"
 #include "scenarios.h"
 
 #define PEERS 4
@@ -256,6 +256,50 @@ static void read_grant(void)
 		   "a mixed grant");
 }
 
+/* ---- the consumer's entry is used again, and its producer still looks at the head ---- */
+
+static struct vshmi_word64 own_tail, own_armed;
+static unsigned char own_ring[VSHM_MIN_RING];
+static struct vshmi_tx tx;
+
+static void declare_head(void)
+{
+	make_entry(&first_ring, 7);
+	make_entry(&second_ring, 9);
+	first_ring.kind = second_ring.kind = VSHM_CONSUMER;
+	first_ring.ring_offset = second_ring.ring_offset = first_ring.ring_size = second_ring.ring_size = 0;
+	second_ring.name[0] = first_ring.name[0];
+	first_ring.position = 64;
+	second_ring.position = VSHM_NOT_STARTED;
+	name_entry();
+	vmc_name(&section.directory[0].position, 8, "head");
+	vmc_quiet(&section.directory[0].other_peer, 4);
+	vmc_quiet(&section.directory[0].other_incarnation, 24);
+}
+
+static void setup_head(void)
+{
+	memset(&section, 0, sizeof(section));
+	memcpy(&section.directory[0], &first_ring, sizeof(first_ring));
+	vshmi_tx_init(&tx, own_ring, sizeof(own_ring), &own_tail, &own_armed);
+	tx.tail = 128;
+	vshmi_tx_connect(&tx, 64, &section.directory[0].position, NULL, true);
+	vshmi_tx_bind(&tx, &section.directory[0].what[0], 7);
+}
+
+static void start_elsewhere(void)
+{
+	reuse_entry();
+	vshmi_store_release64(&section.directory[0].position, 4096); /* as vshmi_rx_connect() */
+}
+
+static void look_at_head(void)
+{
+	int rc = vshmi_tx_drained(&tx);
+
+	VMC_ASSERT(rc == -EAGAIN && tx.head == 64, "the head of another: rule %u", tx.fault.rule);
+}
+
 #define SCENARIO(title, what, write, read) \
 	{ \
 		.name = title, .declare = declare_##what, .setup = setup_##what, \
@@ -268,5 +312,6 @@ const struct vmc_scenario wire_scenarios[] = {
 	SCENARIO("entry", entry, reuse_entry, read_entry),
 	SCENARIO("entry's id", entry, reuse_entry, watch_entry),
 	SCENARIO("grant", grant, grant_another, read_grant),
+	SCENARIO("head of a reused entry", head, start_elsewhere, look_at_head),
 };
 const unsigned wire_scenario_count = sizeof(wire_scenarios) / sizeof(wire_scenarios[0]);
