@@ -135,7 +135,7 @@ struct vshm_entry {
 	uint32_t other_peer;
 	uint64_t other_incarnation;
 	uint64_t other_id;    /* 0: nobody. Stored last */
-	uint64_t other_start; /* producer: position where the granted consumer starts */
+	uint64_t other_start; /* producer: where the granted consumer, or the next one, starts; VSHM_NOT_STARTED: not known */
 	uint64_t records;     /* count so far, published now and then */
 	uint64_t rings_sent;
 	uint64_t rings_avoided;

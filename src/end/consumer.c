@@ -73,6 +73,7 @@ static int quarantine(struct vshm_consumer *c, uint64_t ring_offset)
 
 	if (rc == -EPROTO) {
 		vshmi_rx_disconnect(&c->rx);
+		c->connected = false;
 		c->over = rc;
 	}
 	return rc;

@@ -53,7 +53,7 @@ static void lose_consumer(struct vshm_producer *p, int how)
 	vshmi_tx_bind(&p->tx, NULL, 0);
 	vshmi_tx_disconnect(&p->tx, true);
 	p->kept = data_records(p);
-	vshmi_grant_withdraw(p->end.region, &p->end);
+	vshmi_grant_withdraw(p->end.region, &p->end, vshmi_tx_resume(&p->tx));
 	p->end.adrift = true;
 	p->told_suspect = false;
 }
@@ -67,8 +67,11 @@ static int quarantine(struct vshm_producer *p)
 		return -EAGAIN; /* not the consumer's words any more: the next look notices that it is gone */
 	rc = vshmi_end_quarantine(&p->end, &p->tx.fault, own->ring_offset, own->ring_size, &p->fault);
 
-	if (rc == -EPROTO)
+	if (rc == -EPROTO) {
 		p->over = rc;
+		p->tx.reserved = p->adrift_reserved = p->burst = 0;
+		vshmi_tx_call_attention(&p->tx);
+	}
 	return rc;
 }
 
@@ -355,6 +358,8 @@ static VSHMI_RARE int commit_slow(struct vshm_producer *p, size_t size, uint32_t
 
 	if (rc)
 		return rc;
+	if (p->over)
+		return p->over;
 	if (flags & ~VSHM_MORE || size >= p->adrift_reserved)
 		return -EINVAL;
 	vshmi_lock(&p->end.region->lock);
@@ -388,6 +393,8 @@ int vshm_producer_commit_burst(struct vshm_producer *p, unsigned count, uint32_t
 	int rc = vshmi_end_handle(p ? &p->end : NULL);
 
 	vshmi_call_begins();
+	if (!rc)
+		rc = p->over;
 	if (rc)
 		return rc;
 	if (count > p->burst || flags & ~VSHM_MORE)
@@ -421,6 +428,8 @@ int vshm_producer_flush(struct vshm_producer *p)
 	int rc = vshmi_end_handle(p ? &p->end : NULL);
 
 	vshmi_call_begins();
+	if (!rc)
+		rc = p->over;
 	if (!rc)
 		publish_rest(p);
 	return rc;

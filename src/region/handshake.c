@@ -183,15 +183,17 @@ void vshmi_grant_acknowledge(struct vshm_region *region, struct vshmi_end *end, 
 		head = VSHM_NOT_STARTED;
 	vshmi_store64(&end->final_head, head);
 	end->left = how == -ENOENT ? -ENODATA : how;
-	vshmi_entry_set_other(end->entry, 0, 0, 0, 0);
+	/* where the next one starts is for the producer's thread to find out */
+	vshmi_entry_set_other(end->entry, 0, 0, 0, VSHM_NOT_STARTED);
 	vshmi_directory_changed(region);
 	vshmi_peer_ring(region, end->link.peer);
 }
 
-void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end)
+void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end, uint64_t start)
 {
 	memset(&end->link, 0, sizeof(end->link));
 	end->left = 0;
+	vshmi_entry_set_other(end->entry, 0, 0, 0, start);
 	region->rescan = true;
 }
 
@@ -210,14 +212,40 @@ static bool granted_to(const struct vshm_region *region, const struct vshmi_end 
 	       producer->other_incarnation == region->incarnation;
 }
 
+bool vshmi_producer_is_orphan(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer)
+{
+	return producer->kind == VSHM_PRODUCER && !producer->other_id && !(producer->flags & VSHM_ENTRY_DROP) &&
+	       producer->other_start != VSHM_NOT_STARTED && producer->position != producer->other_start &&
+	       vshmi_peer_dead(region, peer);
+}
+
+static int looks(void *arg, const struct vshmi_seen *seen)
+{
+	const struct search *search = arg;
+
+	return seen->entry.kind == VSHM_CONSUMER && seen->entry.state == VSHM_END_OPEN && !seen->entry.other_id &&
+	       !strcmp(seen->entry.name, search->name) && !vshmi_peer_dead(search->region, seen->peer);
+}
+
+bool vshmi_consumer_looks(struct vshm_region *region, const char *name)
+{
+	struct search search = {region, name, 0};
+
+	return vshmi_directory_visit(region, looks, &search);
+}
+
 /*
- * One that granted this consumer comes first, even if it died since: what it committed is to be read. Then an ended one
- * that still waits for its first reader: its records are older than those of an open one.
+ * One that granted this consumer comes first, even if it died since: what it committed is to be read. So does one that
+ * died before it could grant anybody. Then an ended one that still waits for its first reader: its records are older than
+ * those of an open one.
  */
 static int choose_producer(void *arg, const struct vshmi_seen *seen)
 {
 	struct choice *choice = arg;
-	bool granted = seen->entry.kind == VSHM_PRODUCER && granted_to(choice->search.region, choice->end, &seen->entry);
+	bool granted = seen->entry.kind == VSHM_PRODUCER &&
+		       !strcmp(seen->entry.name, choice->search.name) &&
+		       (granted_to(choice->search.region, choice->end, &seen->entry) ||
+			vshmi_producer_is_orphan(choice->search.region, seen->peer, &seen->entry));
 	bool ended = seen->entry.state == VSHM_END_CLOSED;
 
 	if (!granted && (!is_producer_of(&choice->search, seen) || (ended && seen->entry.other_id)))
@@ -287,7 +315,7 @@ int vshmi_request_step(struct vshm_region *region, struct vshmi_end *end, struct
 	}
 	if (rc || entry->id != link->id || entry->kind != VSHM_PRODUCER)
 		return -EAGAIN; /* changing: the next look tells */
-	if (granted_to(region, end, entry))
+	if (granted_to(region, end, entry) || vshmi_producer_is_orphan(region, link->peer, entry))
 		return 0;
 	if (vshmi_grant_is_live(region, entry)) {
 		vshmi_request_withdraw(region, end);

@@ -239,6 +239,10 @@ bool vshmi_producer_exists(struct vshm_region *region, const char *name, uint64_
  */
 void vshmi_grant_requests(struct vshm_region *region);
 
+/* Died this producer with records that nobody was granted, and that a consumer which looks for its name can still read? */
+bool vshmi_producer_is_orphan(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer);
+bool vshmi_consumer_looks(struct vshm_region *region, const char *name);
+
 /* Does this producer's entry name a consumer that is there, and that has not chosen another producer? */
 bool vshmi_grant_is_live(struct vshm_region *region, const struct vshm_entry *producer);
 
@@ -255,8 +259,8 @@ int vshmi_link_check(const struct vshm_region *region, const struct vshmi_link *
  */
 void vshmi_grant_acknowledge(struct vshm_region *region, struct vshmi_end *end, int how);
 
-/* The producer's thread has taken note of what was acknowledged: it has no consumer any more. */
-void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end);
+/* The producer's thread has taken note of that: it has no consumer any more, and the next one starts at `start`. */
+void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end, uint64_t start);
 
 /*
  * One step of a consumer towards a producer: requests one, or looks whether it was granted. 0: granted, `entry` is a copy
