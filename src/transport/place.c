@@ -266,8 +266,9 @@ static uint64_t room_in(int fd)
 		room = (uint64_t)fs.f_bfree * (uint64_t)fs.f_bsize;
 	if ((unsigned long)fs.f_type != TMPFS_MAGIC)
 		return room;
-	/* tmpfs promises more than there is, and then programs are killed. */
+	/* tmpfs promises more than there is, and then programs are killed: some memory is left to the others. */
 	memory = vshmi_memory_available();
+	memory -= memory / 16;
 	return memory < room ? memory : room;
 }
 
@@ -312,6 +313,9 @@ int vshmi_file_allocate(int fd, uint64_t size, const char *shown, char *why)
 		return error;
 	for (uint64_t done = 0; done < size; done += step) {
 		step = size - done < ALLOCATION_STEP ? size - done : ALLOCATION_STEP;
+		/* at every step: others take memory at the same time */
+		if (room_in(fd) < step)
+			return allocation_failed(fd, size, ENOSPC, shown, why);
 		do
 			error = posix_fallocate(fd, (off_t)done, (off_t)step);
 		while (error == EINTR);
