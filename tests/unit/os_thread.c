@@ -125,10 +125,13 @@ static void keep(void *arg)
 static void keep_and_clear(void *arg)
 {
 	struct marked *m = arg;
+	struct vshmi_mark set;
 
 	keep(m);
+	set = m->mark;
 	vshmi_mark_clear(&m->mark);
-	memset(&m->mark, 0xff, sizeof(m->mark)); /* the kernel must not look here again */
+	/* Its memory may be anything by now: the kernel must not look there again. */
+	m->mark = set;
 }
 
 /* A child whose thread holds the word, which is taken when this returns. */

@@ -105,6 +105,25 @@ START_TEST(woken_without_a_change)
 }
 END_TEST
 
+/* One wake-up ends the sleep of all. */
+START_TEST(all_sleepers_wake)
+{
+	pid_t pids[3];
+	struct bells b;
+
+	bells_make(&b);
+	for (int i = 0; i < 3; i++) {
+		pids[i] = support_fork();
+		if (!pids[i])
+			_exit(!wait_for(&b, waits[_i].count, waits[_i].which, 500 * SUPPORT_SECOND));
+	}
+	support_sleep_us(20000);
+	ring(&b.write[waits[_i].which]);
+	for (int i = 0; i < 3; i++)
+		ck_is(support_wait(pids[i], SUPPORT_LONG), 0);
+}
+END_TEST
+
 START_TEST(returns_at_once_when_changed)
 {
 	struct bells b;
@@ -266,6 +285,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, woken_by_another_process, 0, count_of(waits));
 	tcase_add_loop_test(tc, woken_without_a_change, 0, count_of(waits));
+	tcase_add_loop_test(tc, all_sleepers_wake, 0, count_of(waits));
 	tcase_add_loop_test(tc, returns_at_once_when_changed, 0, count_of(waits));
 	tcase_add_loop_test(tc, time_passes, 0, count_of(waits));
 	tcase_add_test(tc, unreadable_words);

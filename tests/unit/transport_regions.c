@@ -298,8 +298,25 @@ START_TEST(inproc_names)
 	cannot_open("inproc:a/b", false, -EINVAL, "a name is");
 	cannot_create("inproc:.x", &shape, -EINVAL, "a name is");
 	ck_is(find_and_destroy("inproc:-", why), -EINVAL);
-	shape.segment_size = UINT64_C(1) << 50;
-	cannot_create("inproc:huge", &shape, -ENOSPC, "needs");
+}
+END_TEST
+
+/* More than the machine has: refused before any is taken. Were it not, this child shall be what the kernel kills. */
+START_TEST(inproc_too_large)
+{
+	struct vshmi_shape shape = shape_of(1, false);
+	struct vshmi_transport t;
+	pid_t pid = support_fork();
+	int fd;
+
+	if (!pid) {
+		shape.segment_size = UINT64_C(1) << 50;
+		fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, "1000", 4) != 4)
+			_exit(1);
+		_exit(find_and_create(&t, "inproc:huge", &shape, NULL) != -ENOSPC);
+	}
+	ck_is(support_wait(pid, SUPPORT_LONG), 0);
 }
 END_TEST
 
@@ -321,6 +338,7 @@ int main(void)
 	tcase_add_loop_test(tc, page_of_a_place, 0, KINDS);
 	tcase_add_test(tc, inproc_from_many_threads);
 	tcase_add_test(tc, inproc_names);
+	tcase_add_test(tc, inproc_too_large);
 	suite_add_tcase(suite, tc);
 	return unit_run("transport-regions", suite);
 }
