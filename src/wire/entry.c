@@ -77,13 +77,16 @@ static bool was_freed(const struct vshmi_shared_entry *shared, uint32_t state)
 	return vshmi_load_acquire32(&shared->state) != state || vshmi_load64(&shared->what[0]);
 }
 
-/* Lines 1 to 3, each word once. The id of the other end is loaded first: it was stored last. */
+/*
+ * Lines 1 to 3, each word once. The id of the other end is loaded first: it was stored last. Where there is none, the
+ * peer beside it means nothing, and could be out of range.
+ */
 static void load_rest(const struct vshmi_shared_entry *shared, struct vshm_entry *e)
 {
 	uint64_t counters[5];
 
 	e->other_id = vshmi_load_acquire64(&shared->other_id);
-	e->other_peer = vshmi_load32(&shared->other_peer);
+	e->other_peer = e->other_id ? vshmi_load32(&shared->other_peer) : 0;
 	e->other_incarnation = vshmi_load64(&shared->other_incarnation);
 	e->other_start = vshmi_load64(&shared->other_start);
 	vshmi_load_block(counters, shared->counters, 5);
