@@ -111,14 +111,26 @@ int vshmi_end_wait(const struct vshmi_wait *wait, int64_t timeout_ns)
 	return rc;
 }
 
-int vshmi_end_suspicion(const struct vshmi_end *end, bool *told)
+int vshmi_end_liveness(const struct vshmi_end *end, bool *told)
 {
-	bool suspect = end->link.id && vshmi_peer_known(end->region, end->link.peer) == VSHM_PEER_SUSPECT;
+	struct vshm_region *region = end->region;
+	enum vshm_peer_state state;
 
-	if (suspect == *told)
+	if (!end->link.id)
 		return 0;
-	*told = suspect;
-	return suspect ? -EHOSTDOWN : 0;
+	state = vshmi_peer_known(region, end->link.peer);
+	/* what the keeper knows may be of the slot's last user: bad news is looked at closely before it is told */
+	if (!region->has_keeper || (state >= VSHM_PEER_SUSPECT && !(state == VSHM_PEER_SUSPECT && *told))) {
+		vshmi_lock(&region->lock);
+		state = vshmi_peer_examine(region, end->link.peer, NULL);
+		vshmi_unlock(&region->lock);
+	}
+	if (state >= VSHM_PEER_DIED)
+		return -EPIPE;
+	if ((state == VSHM_PEER_SUSPECT) == *told)
+		return 0;
+	*told = state == VSHM_PEER_SUSPECT;
+	return *told ? -EHOSTDOWN : 0;
 }
 
 /* Where in the other peer's section the broken word stands. */

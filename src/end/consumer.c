@@ -134,7 +134,8 @@ static int find_producer_locked(struct vshm_consumer *c)
 		return accept_grant(c, &producer);
 	if (rc == -EPROTO) {
 		c->fault = fault;
-		c->over = rc;
+		c->over = vshmi_region_fail(c->end.region, rc, "ring %s: the directory of peer %u is unlawful: %s", c->end.name,
+					    fault.peer, vshm_rule_text(fault.rule));
 	}
 	return rc;
 }
@@ -227,17 +228,11 @@ static int look(void *end)
 	if (vshmi_region_usable(region))
 		return vshmi_region_usable(region);
 	rc = vshmi_link_check(region, &c->end.link);
-	if (rc)
-		return look_at_end(c, rc);
-	if (!region->has_keeper) {
-		vshmi_lock(&region->lock);
-		rc = vshmi_peer_examine(region, c->end.link.peer, NULL) == VSHM_PEER_FENCED ? -EPIPE : 0;
-		vshmi_unlock(&region->lock);
-		if (rc)
-			return look_at_end(c, rc);
-	}
-	rc = vshmi_end_suspicion(&c->end, &c->told_suspect);
-	return rc ? rc : -EAGAIN;
+	if (!rc)
+		rc = vshmi_end_liveness(&c->end, &c->told_suspect);
+	if (rc == -EHOSTDOWN)
+		return rc;
+	return rc ? look_at_end(c, rc) : -EAGAIN;
 }
 
 /* ---- waiting ---- */

@@ -82,8 +82,8 @@ struct vshmi_wait {
 };
 int vshmi_end_wait(const struct vshmi_wait *wait, int64_t timeout_ns);
 
-/* Is the other side suspect? Says so once: -EHOSTDOWN, else 0. */
-int vshmi_end_suspicion(const struct vshmi_end *end, bool *told);
+/* What is known of the other side's life beyond its alive word: 0; -EPIPE it is gone; -EHOSTDOWN suspect, said once. */
+int vshmi_end_liveness(const struct vshmi_end *end, bool *told);
 
 /* Makes a ring's fault a public one, logs it, and returns -EPROTO, or -ENODEV when the memory is gone. */
 int vshmi_end_quarantine(const struct vshmi_end *end, const struct vshmi_ring_fault *ring, uint64_t ring_offset,

@@ -75,43 +75,42 @@ static int quarantine(struct vshm_producer *p)
 	return rc;
 }
 
-/* Lock held. Notices a consumer that came, left or died. 0, or -EPIPE (said once). */
-static int attend_locked(struct vshm_producer *p)
+/* Lock held. `gone`: how the consumer went, 0 when it did not. Looks for another one. */
+static void change_consumer(struct vshm_producer *p, int gone)
 {
-	struct vshm_region *region = p->end.region;
-	int rc = 0;
-
-	if (!p->end.adrift) {
-		rc = p->end.left ? p->end.left : vshmi_link_check(region, &p->end.link);
-		if (rc)
-			lose_consumer(p, rc);
-	}
+	if (gone)
+		lose_consumer(p, gone);
 	if (p->end.adrift)
-		vshmi_grant_requests(region);
+		vshmi_grant_requests(p->end.region);
 	if (p->end.link.id)
 		p->end.adrift = false;
-	return rc == -EPIPE ? rc : 0;
 }
 
-/* Is there a usable region, and a consumer? 0, or what has to be said. */
+/* Is there a usable region, and a consumer? 0, or what has to be said: -EPIPE and -EHOSTDOWN once. */
 static int attend(struct vshm_producer *p)
 {
 	struct vshm_region *region = p->end.region;
-	int rc = p->over ? p->over : vshmi_region_usable(region);
+	int rc = p->over ? p->over : vshmi_region_usable(region), gone = 0;
 
 	if (rc)
 		return rc;
-	if (p->end.adrift || vshmi_link_check(region, &p->end.link)) {
+	if (!p->end.adrift) {
+		gone = __atomic_load_n(&p->end.left, __ATOMIC_RELAXED);
+		if (!gone)
+			gone = vshmi_link_check(region, &p->end.link);
+		if (!gone)
+			rc = vshmi_end_liveness(&p->end, &p->told_suspect);
+		if (rc == -EPIPE)
+			gone = rc;
+	}
+	if (p->end.adrift || gone) {
 		vshmi_lock(&region->lock);
-		rc = attend_locked(p);
+		if (p->end.left)
+			gone = p->end.left;
+		change_consumer(p, gone);
 		vshmi_unlock(&region->lock);
 	}
-	if (!region->has_keeper && p->end.link.id) {
-		vshmi_lock(&region->lock);
-		(void)vshmi_peer_examine(region, p->end.link.peer, NULL);
-		vshmi_unlock(&region->lock);
-	}
-	return rc ? rc : vshmi_end_suspicion(&p->end, &p->told_suspect);
+	return gone == -EPIPE ? gone : rc;
 }
 
 /* ---- open ---- */

@@ -182,7 +182,7 @@ void vshmi_grant_acknowledge(struct vshm_region *region, struct vshmi_end *end, 
 	if (how == -ENOENT || vshmi_entry_id(end->link.entry) != end->link.id)
 		head = VSHM_NOT_STARTED;
 	vshmi_store64(&end->final_head, head);
-	end->left = how == -ENOENT ? -ENODATA : how;
+	__atomic_store_n(&end->left, how == -ENOENT ? -ENODATA : how, __ATOMIC_RELAXED);
 	/* where the next one starts is for the producer's thread to find out */
 	vshmi_entry_set_other(end->entry, 0, 0, 0, VSHM_NOT_STARTED);
 	vshmi_directory_changed(region);

@@ -43,6 +43,8 @@ static void call_attention(struct vshm_region *region, bool all)
 		if (!end || end->kind != VSHM_PRODUCER || end->adrift)
 			continue;
 		gone = end->left ? end->left : vshmi_link_check(region, &end->link);
+		if (!gone && !all && vshmi_peer_known(region, end->link.peer) >= VSHM_PEER_DIED)
+			gone = -EPIPE; /* without a keeper of its own: no mark, but its process is gone */
 		if (gone && !all)
 			vshmi_grant_acknowledge(region, end, gone);
 		if (gone || all)

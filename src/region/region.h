@@ -53,7 +53,7 @@ struct vshmi_end {
 	struct vshmi_tx *tx;	/* producers */
 	struct vshmi_rx *rx;	/* consumers */
 	bool adrift;		/* producer: no consumer; every use of tx holds the lock, for the keeper may grant one */
-	int left; /* producer: how its consumer went (-ENODATA, -EPIPE), noted by the keeper; 0: nothing noted */
+	int left; /* producer: how its consumer went (-ENODATA, -EPIPE), noted under the lock; atomic; 0: nothing noted */
 	struct vshmi_word64 final_head; /* private: the head that consumer left behind */
 };
 

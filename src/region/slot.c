@@ -53,12 +53,14 @@ static bool still_drained(struct vshm_region *region, vshm_peer peer)
 	       (vshmi_directory_visit(region, refers_to_slot, &drain) || unread_there(region, peer));
 }
 
-static enum readiness slot_readiness(struct vshm_region *region, vshm_peer peer, bool patient)
+/* `*before`: what the alive word said when this was found out; the claim replaces exactly that. */
+static enum readiness slot_readiness(struct vshm_region *region, vshm_peer peer, bool patient, uint32_t *before)
 {
 	struct vshmi_peer *p = &region->peer[peer];
 
 	if (!p->section || !region->transport.segment[p->segment].can_write)
 		return TAKEN;
+	*before = vshmi_load_acquire32(&p->section->alive);
 	switch (vshmi_peer_examine(region, peer, NULL)) {
 	case VSHM_PEER_FREE:
 	case VSHM_PEER_FENCED:
@@ -82,14 +84,10 @@ static bool was_ours(struct vshm_region *region, vshm_peer peer)
 	       vshmi_load32(&region->peer[peer].section->alive);
 }
 
-static bool claim(struct vshm_region *region, vshm_peer peer)
+static bool claim(struct vshm_region *region, vshm_peer peer, uint32_t before)
 {
 	struct vshmi_peer *p = &region->peer[peer];
-	uint32_t before = vshmi_load_acquire32(&p->section->alive);
 
-	/* it may have been taken since it was examined: only these two values can be replaced */
-	if (before && !(before & VSHM_ALIVE_DIED))
-		return false;
 	if (vshmi_transport_protect(&region->transport, p->segment, p->offset, p->size, true))
 		return false;
 	region->alive = vshmi_thread_id() | VSHM_ALIVE_WAITERS;
@@ -160,13 +158,14 @@ static int claim_round(struct vshm_region *region, bool patient, bool *soon)
 	for (int own_first = 1; own_first >= 0; own_first--) {
 		for (vshm_peer i = 0; i < region->peers; i++) {
 			enum readiness readiness;
+			uint32_t before = 0;
 
 			if (region->wanted_peer != VSHM_PEER_ANY && region->wanted_peer != i)
 				continue;
 			if (own_first && !was_ours(region, i))
 				continue;
-			readiness = slot_readiness(region, i, patient);
-			if (readiness == READY && claim(region, i)) {
+			readiness = slot_readiness(region, i, patient, &before);
+			if (readiness == READY && claim(region, i, before)) {
 				int rc = settle(region, i);
 
 				return rc ? rc : 1;

@@ -82,12 +82,10 @@ void vshmi_tx_discard(struct vshmi_tx *tx)
 	tx->head = tx->tail;
 }
 
-/* One step of the chain walk: the span of the record at `at`, 0 when there is none with that sequence number. */
-static uint64_t chain_step(const struct vshmi_tx *tx, uint64_t at, uint32_t sequence)
+/* The span of the record at `at` whose header was loaded; 0 when it has another sequence number or does not fit there. */
+static uint64_t chain_span(const struct vshmi_tx *tx, uint64_t at, uint64_t header, uint32_t sequence)
 {
-	uint64_t offset = at & (tx->size - 1);
-	uint64_t header = vshmi_load64((const struct vshmi_word64 *)(const void *)(tx->data + offset));
-	uint64_t span = vshmi_record_span(vshmi_record_size(header));
+	uint64_t offset = at & (tx->size - 1), span = vshmi_record_span(vshmi_record_size(header));
 
 	if (vshmi_record_tag(header) >> 8 != (sequence & 0xffffff))
 		return 0;
@@ -96,15 +94,16 @@ static uint64_t chain_step(const struct vshmi_tx *tx, uint64_t at, uint32_t sequ
 
 uint64_t vshmi_tx_resume(const struct vshmi_tx *tx)
 {
-	uint64_t offset = tx->head & (tx->size - 1), at = tx->head;
-	uint32_t sequence;
+	uint64_t at = tx->head;
+	uint32_t sequence = 0;
 
-	if (at == tx->tail)
-		return at;
-	sequence = vshmi_record_tag(vshmi_load64((const struct vshmi_word64 *)(const void *)(tx->data + offset))) >> 8;
 	while (at != tx->tail) { /* at most size / 8 steps: each span is at least 8 and inside the ring */
-		uint64_t span = chain_step(tx, at, sequence++);
+		const unsigned char *record = tx->data + (at & (tx->size - 1));
+		uint64_t header = vshmi_load64((const struct vshmi_word64 *)(const void *)record), span;
 
+		if (at == tx->head)
+			sequence = vshmi_record_tag(header) >> 8;
+		span = chain_span(tx, at, header, sequence++);
 		if (!span)
 			return tx->tail;
 		at += span;
