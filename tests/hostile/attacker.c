@@ -22,7 +22,7 @@ struct attacker {
 	struct notes *notes;
 	uint64_t seed;
 	/* the streams that are forged */
-	uint64_t tail, sequence, ring_size, ring_offset;
+	uint64_t tail, last, sequence, ring_size, ring_offset;
 	uint64_t granted_id, requested_id;
 };
 
@@ -146,7 +146,8 @@ static void announce(struct attacker *a, const char *name)
 {
 	put32(a, ENTRY(EVIL_ENTRY, state), VSHM_END_FREE);
 	a->ring_size = UINT64_C(256) << chance(a, 9);
-	a->ring_offset = VSHM_SECTION_DATA + chance(a, 4) * 65536;
+	/* mostly flush with the end of the memory */
+	a->ring_offset = chance(a, 4) ? a->size - a->ring_size : VSHM_SECTION_DATA + chance(a, 4) * 65536;
 	a->tail = chance(a, 4) ? 0 : (support_random(&a->seed) & ~UINT64_C(7));
 	a->granted_id = 0;
 	put64(a, ENTRY(EVIL_ENTRY, id), support_random(&a->seed) | 1);
@@ -185,6 +186,18 @@ static uint64_t record(uint64_t size, uint64_t kind, uint64_t sequence)
 	return size | kind << 32 | (sequence & 0xffffff) << 40;
 }
 
+/* The last header flickers while it is being read: between a lawful length and one that is not. */
+static void flicker(struct attacker *a)
+{
+	uint64_t place = a->ring_offset + (a->last & (a->ring_size - 1)), header = get64(a, place);
+	uint64_t larger = header | (a->ring_size - 1);
+
+	for (unsigned i = 0; i < 200; i++) {
+		put64(a, place, larger);
+		put64(a, place, header);
+	}
+}
+
 /* A few records that are right, each with a small chance that it is not. */
 static void produce(struct attacker *a, unsigned risk)
 {
@@ -201,6 +214,7 @@ static void produce(struct attacker *a, unsigned risk)
 		header = span > left ? record(left - 8, VSHM_RECORD_PAD, a->sequence)
 				     : record(size, VSHM_RECORD_DATA, a->sequence);
 		put64(a, a->ring_offset + place, chance(a, risk) ? header : spoil(a, header));
+		a->last = a->tail;
 		a->tail += span > left ? left : span;
 		a->sequence++;
 	}
@@ -208,6 +222,8 @@ static void produce(struct attacker *a, unsigned risk)
 	put64(a, ENTRY(EVIL_ENTRY, armed), chance(a, 2) ? head + chance(a, a->ring_size) : 0);
 	if (chance(a, 4) == 0)
 		ring(a, PEER_CONSUMER);
+	if (chance(a, 2))
+		flicker(a);
 }
 
 /* Asks for the victim's ring. */
@@ -296,7 +312,7 @@ static void copy_entry(struct attacker *a)
 /* Somebody else's entry as one's own: their ids, their names. */
 static void steal_entry(struct attacker *a)
 {
-	unsigned peer = 1 + (unsigned)chance(a, PEERS - 1);
+	unsigned peer = (unsigned)chance(a, PEER_ATTACKER);
 	const unsigned char *from = section_of(a, peer) + entry_at((unsigned)chance(a, 4), 0);
 	uint64_t to = entry_at(2 + (unsigned)chance(a, 8), 0), word;
 
@@ -413,5 +429,5 @@ int attacker_main(int argc, char **argv)
 	note(a.notes->ready, 1);
 	while (!noted(a.notes->stop))
 		one_round(&a);
-	return 0; /* without a word to anybody */
+	_exit(0); /* without a word to anybody */
 }

@@ -17,13 +17,16 @@
 
 #include "support.h"
 
+#define SECTION_SIZE (UINT64_C(512) << 10)
+
+/* The attacker's section is the last: what is read beyond its end is not there. */
 enum {
-	PEER_ATTACKER,
 	PEER_CONSUMER, /* reads the attacker's ring "evil" */
 	PEER_PRODUCER, /* writes the ring "prey" for the attacker */
 	PEER_FROM,     /* an innocent pair with the ring "pure" */
 	PEER_TO,
 	PEER_DOOR, /* comes and goes */
+	PEER_ATTACKER,
 	PEERS,
 };
 

@@ -66,7 +66,7 @@ static void prepare(struct arena *a)
 	snprintf(path, sizeof(path), "%s/notes", support_dir());
 	a->notes = map_notes(path);
 	o.peers = PEERS;
-	o.size = 65536 + PEERS * (UINT64_C(512) << 10);
+	o.size = VSHM_MIN_PAGE + PEERS * SECTION_SIZE;
 	rc = a->notes ? vshm_region_create(a->uri, &o, why) : -EIO;
 	if (rc) {
 		fprintf(stderr, "create: %s\n", why);
@@ -134,6 +134,20 @@ static void use_again(struct arena *a)
 		broken(a, "using the region again", rc);
 }
 
+/* A rule that is never found broken, although the attacker breaks it all the time, is not checked. */
+static void all_rules_met(struct arena *a, uint64_t seconds)
+{
+	static const uint32_t rules[] = {
+		VSHM_RULE_START,      VSHM_RULE_TAIL_ALIGN,  VSHM_RULE_TAIL_RANGE,    VSHM_RULE_HEAD_ALIGN,
+		VSHM_RULE_HEAD_RANGE, VSHM_RULE_RECORD_KIND, VSHM_RULE_RECORD_LENGTH, VSHM_RULE_RECORD_SEQUENCE,
+		VSHM_RULE_RECORD_PAD,
+	};
+
+	for (size_t i = 0; seconds >= 15 && i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (!a->rules[rules[i]])
+			broken(a, vshm_rule_text(rules[i]), 0);
+}
+
 static void print_rules(const struct arena *a)
 {
 	for (uint32_t i = 1; i < VSHM_RULE_COUNT; i++)
@@ -146,6 +160,7 @@ int main(int argc, char **argv)
 	static void *(*const roles[])(void *) = {innocent_from, innocent_to, victim_consumer, victim_producer,
 						 victim_door, victim_observer};
 	pthread_t threads[sizeof(roles) / sizeof(roles[0])];
+	uint64_t seconds = support_env("HOSTILE_SECONDS", 20);
 	static struct arena a;
 
 	if (argc > 1 && !strcmp(argv[1], "attack"))
@@ -159,7 +174,7 @@ int main(int argc, char **argv)
 			support_sleep_us(1000); /* the innocent know each other before the attacker comes */
 	}
 	start_attacker(&a);
-	watch(&a, (int64_t)support_env("HOSTILE_SECONDS", 20));
+	watch(&a, (int64_t)seconds);
 	note(a.notes->stop, 1);
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
 		(void)pthread_join(threads[i], NULL);
@@ -173,6 +188,7 @@ int main(int argc, char **argv)
 	       (unsigned long long)a.notes->grants, (unsigned long long)a.notes->requests,
 	       (unsigned long long)(a.slowest_ns / 1000));
 	print_rules(&a);
+	all_rules_met(&a, seconds);
 	support_end();
 	return 0;
 }

@@ -2,6 +2,8 @@
 /* The victims: every call must return in time, with a code from its list, and what it returns must be usable. */
 #include "hostile.h"
 
+#include <sys/mman.h>
+
 static struct vshm_region *attach(struct arena *a, vshm_peer peer)
 {
 	struct vshm_open_options o = VSHM_OPEN_OPTIONS_INIT;
@@ -44,11 +46,14 @@ static void check_fault(struct arena *a, int rc, const struct vshm_fault *f)
 	add(a->quarantines, 1);
 }
 
-static unsigned char sink(const void *data, size_t size)
+/* Reads every byte that was shown. No lawful record is larger than a section. */
+static unsigned char sink(struct arena *a, const void *data, size_t size)
 {
 	const unsigned char *p = data;
 	unsigned char sum = 0;
 
+	if (size > SECTION_SIZE || (uintptr_t)data % 8)
+		broken(a, "a view of impossible size or place", (long long)size);
 	for (size_t i = 0; i < size; i++)
 		sum ^= p[i];
 	return sum;
@@ -73,7 +78,7 @@ static int read_burst(struct reader *v, int64_t timeout)
 	if (rc > (int)count)
 		broken(v->a, "a burst larger than asked for", rc);
 	for (int i = 0; i < rc; i++)
-		v->sum ^= sink(views[i].data, views[i].size);
+		v->sum ^= sink(v->a, views[i].data, views[i].size);
 	if (rc > 0) {
 		add(v->a->records, rc);
 		rc = vshm_consumer_release(v->c);
@@ -87,7 +92,7 @@ static int read_view(struct reader *v, int64_t timeout)
 	int rc = vshm_consumer_peek(v->c, &view, timeout);
 
 	if (!rc) {
-		v->sum ^= sink(view.data, view.size);
+		v->sum ^= sink(v->a, view.data, view.size);
 		add(v->a->records, 1);
 		rc = vshm_consumer_release(v->c);
 	}
@@ -107,7 +112,7 @@ static int read_copy(struct reader *v, int64_t timeout)
 	if (!rc && received > size)
 		broken(v->a, "received more than the buffer holds", (long long)received);
 	if (!rc)
-		v->sum ^= sink(buffer, received);
+		v->sum ^= sink(v->a, buffer, received);
 	add(v->a->records, !rc);
 	free(buffer);
 	return rc == -EMSGSIZE ? 0 : rc;
@@ -168,10 +173,18 @@ static void quarantined_reader(struct reader *v)
 	check_fault(v->a, vshm_consumer_fault(v->c, &f), &f);
 }
 
+/* The next mapping lies below this one, so that reading beyond its end is a fault. */
+static void reserve_nothing(struct arena *a)
+{
+	if (mmap(NULL, 4 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		broken(a, "mmap", 0);
+}
+
 void *victim_consumer(void *arg)
 {
 	struct reader v = {arg, NULL, NULL, 0, 0};
 
+	reserve_nothing(v.a);
 	v.r = attach(v.a, PEER_CONSUMER);
 	v.seed = v.a->seed + 1;
 	while (!is_stopped(v.a)) {
@@ -219,7 +232,7 @@ static int write_record(struct writer *v, int64_t timeout)
 
 static int write_copy(struct writer *v, int64_t timeout)
 {
-	unsigned char bytes[256] = {1};
+	unsigned char bytes[VSHM_MIN_RING - VSHM_RECORD_HEADER] = {1};
 
 	return vshm_producer_send(v->p, bytes, support_below(&v->seed, sizeof(bytes) + 1), timeout);
 }
@@ -227,7 +240,7 @@ static int write_copy(struct writer *v, int64_t timeout)
 static int write_burst(struct writer *v, int64_t timeout)
 {
 	unsigned count = 1 + (unsigned)support_below(&v->seed, 16);
-	size_t size = support_below(&v->seed, 300);
+	size_t size = support_below(&v->seed, VSHM_MIN_RING - VSHM_RECORD_HEADER + 1);
 	void *data[16];
 	int rc = vshm_producer_reserve_burst(v->p, size, data, count, timeout);
 
@@ -406,12 +419,23 @@ static int is_plain(const char *text)
 	return n < VSHM_NAME_SIZE;
 }
 
+/* Positions of two ends that contradict each other: which of them lies cannot be seen from outside. */
+static int is_between_two(const struct vshm_fault *f)
+{
+	return (f->peer == PEER_CONSUMER || f->peer == PEER_PRODUCER) && f->rule >= VSHM_RULE_START;
+}
+
 static void found(void *arg, const struct vshm_fault *fault)
 {
 	struct arena *a = arg;
 
-	if (fault->peer != PEER_ATTACKER || fault->rule == VSHM_RULE_NONE || fault->rule >= VSHM_RULE_COUNT)
+	if (fault->rule == VSHM_RULE_NONE || fault->rule >= VSHM_RULE_COUNT)
+		broken(a, "a finding without a rule", fault->rule);
+	if (fault->peer != PEER_ATTACKER && !is_between_two(fault)) {
+		fprintf(stderr, "peer %u: %s: 0x%llx at 0x%llx\n", fault->peer, vshm_rule_text(fault->rule),
+			(unsigned long long)fault->value, (unsigned long long)fault->offset);
 		broken(a, "a finding at somebody else", fault->peer);
+	}
 	add(a->findings, 1);
 }
 
