@@ -272,7 +272,7 @@ static inline uint64_t vshmi_rx_reach(const struct vshmi_rx *rx)
  */
 static inline int vshmi_rx_peek(struct vshmi_rx *rx, struct vshm_view views[], unsigned count)
 {
-	uint64_t at = rx->head, sequence = rx->sequence, bytes = 0;
+	uint64_t at = rx->head, sequence = rx->sequence, bytes = 0, size = 0, span = VSHM_RECORD_HEADER;
 	uint64_t reach = vshmi_rx_reach(rx);
 	unsigned n = 0;
 
@@ -283,9 +283,15 @@ static inline int vshmi_rx_peek(struct vshmi_rx *rx, struct vshm_view views[], u
 			(void)vshmi_rx_peeked(rx, at, sequence, n, bytes);
 			return vshmi_rx_peek_rest(rx, header, views, count);
 		}
-		at = vshmi_rx_show(rx, at, header, &views[n]);
+		(void)vshmi_rx_show(rx, at, header, &views[n]);
 		sequence++;
-		bytes += vshmi_record_size(header);
+		/* a branch, so that the place of the next header is guessed and not waited for: most records are alike */
+		if (VSHMI_UNLIKELY(size != vshmi_record_size(header))) {
+			size = vshmi_record_size(header);
+			span = vshmi_record_span(size);
+		}
+		at += span;
+		bytes += size;
 	}
 	return n ? vshmi_rx_peeked(rx, at, sequence, n, bytes) : -EAGAIN;
 }
