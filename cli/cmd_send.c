@@ -200,14 +200,15 @@ static int open_producer(struct sender *sender)
 	int rc = vshm_producer_open(sender->stream.region, sender->stream.ring, &options, &sender->producer);
 	if (rc)
 		return say_failed("ring '%s': %s", sender->stream.ring, stream_why(&sender->stream, rc, why));
-	/* A quarter of the ring: the receiver can write one record out while the next are read in. */
+	/* Four records fill the ring to the last byte: the receiver writes one out while the next are read in. */
 	size_t most = vshm_producer_max_record(sender->producer);
 	if (sender->record_given && sender->record > most)
 		return say_failed("a record of %" PRIu64
 				  " bytes does not fit the ring: at most --record %zu, or a larger --ring-size",
 				  sender->record, most);
-	if (!sender->record_given && sender->record > most / 4)
-		sender->record = most / 4 ? most / 4 : 1;
+	size_t quarter = (most + VSHM_RECORD_HEADER) / 4 - VSHM_RECORD_HEADER;
+	if (!sender->record_given && sender->record > quarter)
+		sender->record = quarter;
 	return CTL_OK;
 }
 
