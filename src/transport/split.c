@@ -174,8 +174,13 @@ static int replace_directory(struct vshmi_place *place, char *why)
 
 	if (error)
 		return error;
-	if (renameat2(place->dir, place->temporary, place->dir, place->name, RENAME_EXCHANGE))
+	if (renameat2(place->dir, place->temporary, place->dir, place->name, RENAME_EXCHANGE)) {
+		if (errno == EINVAL || errno == ENOSYS)
+			return vshmi_why(why, -EOPNOTSUPP,
+					 "%s: its file system cannot replace a directory in one step: destroy it first",
+					 place->shown);
 		return vshmi_file_failed(why, place->shown, "replace it");
+	}
 	/* Ours is published. What is left of the old one cannot be told to anybody who would care. */
 	(void)vshmi_split_remove(place->dir, place->temporary);
 	place->temporary[0] = '\0';

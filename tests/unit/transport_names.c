@@ -160,6 +160,21 @@ START_TEST(unlawful_contents)
 }
 END_TEST
 
+START_TEST(a_name_for_a_name)
+{
+	const struct vshmi_transport_ops *ops;
+	char why[VSHM_WHY_SIZE] = "";
+	struct vshmi_uri uri;
+
+	begin();
+	write_file("loop", "vshm:loop\n", 10, 0644);
+	ck_is(vshmi_transport_find("vshm:loop", &uri, &ops, why), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(why, "stands for another name"));
+	remove_file("loop");
+	end();
+}
+END_TEST
+
 START_TEST(a_file_that_is_too_long)
 {
 	char text[5000];
@@ -259,6 +274,7 @@ int main(void)
 	tcase_add_loop_test(tc, unlawful_names_are_not_looked_up, 0, count_of(unlawful_names));
 	tcase_add_test(tc, senseless_uris);
 	tcase_add_loop_test(tc, unlawful_contents, 0, count_of(contents));
+	tcase_add_test(tc, a_name_for_a_name);
 	tcase_add_test(tc, a_file_that_is_too_long);
 	tcase_add_test(tc, strangers_are_not_believed);
 	tcase_add_test(tc, another_user_is_not_believed);
