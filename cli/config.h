@@ -20,7 +20,10 @@ int config_read(struct config *config, const char *file, char *why);
 /* Reads every *.ini of a directory, in the order of their names. */
 int config_read_directory(struct config *config, const char *directory, char *why);
 
-/* Rules between keys and regions; `only`: the one region that is meant, or NULL. `to_create`: look at the place too. */
+/*
+ * Rules between keys, between regions, and (but with `force`) that nothing is in the way. `only`: the one region
+ * that is meant, or NULL. 0, or -1 and one line in `why`.
+ */
 int config_check(const struct config *config, const char *only, bool force, char *why);
 
 /* Where config files are: /etc/vshm, or VSHM_CONFIG_DIR. */
