@@ -163,6 +163,16 @@ static int pour_into_reserved(struct doomed *d)
 
 /* ---- a consumer ---- */
 
+/* Leftovers of a dead producer are delivered, too: whole, but of another run. */
+static int is_leftover(const struct doomed *d, const struct vshm_view *v)
+{
+	uint64_t run, number;
+
+	memcpy(&run, v->data, 8);
+	memcpy(&number, (const char *)v->data + 8, 8);
+	return run != d->run && record_is(v, run, number);
+}
+
 static int check_record(struct doomed *d, const struct vshm_view *v, uint64_t *expected)
 {
 	uint64_t number;
@@ -181,29 +191,41 @@ static int check_record(struct doomed *d, const struct vshm_view *v, uint64_t *e
 	return 0;
 }
 
+static int consume_one(struct doomed *d, struct vshm_consumer *c, const struct vshm_view *v, uint64_t *expected)
+{
+	int leftover = is_leftover(d, v);
+
+	if (!leftover && check_record(d, v, expected))
+		return 1;
+	(void)vshm_consumer_release(c);
+	if (!leftover)
+		note(d->notes->done, *expected);
+	pace(d);
+	return 0;
+}
+
+/* Until the end of the stream of this run. */
 static int consume(struct doomed *d)
 {
+	struct vshm_consumer_options o = VSHM_CONSUMER_OPTIONS_INIT;
 	struct vshm_consumer *c = NULL;
 	struct vshm_view v;
 	uint64_t expected = 0;
-	int rc = vshm_consumer_open(d->region, RING_NAME, NULL, &c);
+	int rc;
 
+	o.flags = VSHM_CONSUMER_FOLLOW;
+	rc = vshm_consumer_open(d->region, RING_NAME, &o, &c);
 	if (rc)
 		return give_up(d, "consumer open", rc);
 	note(d->notes->ready, 1);
 	for (;;) {
 		rc = vshm_consumer_peek(c, &v, SUPPORT_LONG);
-		if (rc == -EHOSTDOWN)
-			continue;
-		if (rc == -ENODATA || rc == -EPIPE)
-			return 0;
-		if (rc)
-			return give_up(d, "peek", rc);
-		if (check_record(d, &v, &expected))
+		if (!rc && consume_one(d, c, &v, &expected))
 			return 1;
-		(void)vshm_consumer_release(c);
-		note(d->notes->done, expected);
-		pace(d);
+		if (rc == -ENODATA && noted(d->notes->first))
+			return 0;
+		if (rc && rc != -EHOSTDOWN && rc != -EPIPE && rc != -ESTALE && rc != -ENODATA)
+			return give_up(d, "peek", rc);
 	}
 }
 
