@@ -178,11 +178,14 @@ static const char *waits(const struct observed_end *producer, const struct obser
 	return full && empty ? "both asleep" : full ? "producer sleeps" : empty ? "consumer sleeps" : "awake";
 }
 
-static void cell_rates(struct table *table, const struct observed_end *end)
+static void cell_rates(struct table *table, const struct observed_end *end, const struct observed_end *consumer)
 {
-	char records[TEXT_SIZE], rate[TEXT_SIZE];
-	/* published now and then: 0 says nothing yet */
-	table_cell(table, STYLE_PLAIN, "%s", end->info.records ? text_count(records, end->info.records) : " ");
+	char text[TEXT_SIZE], rate[TEXT_SIZE];
+	uint64_t records = end->info.records;
+	/* each end publishes its count now and then: 0 says nothing yet */
+	if (consumer && consumer->info.records > records)
+		records = consumer->info.records;
+	table_cell(table, STYLE_PLAIN, "%s", records ? text_count(text, records) : " ");
 	if (end->bytes_per_second < 0)
 		table_cell(table, STYLE_PLAIN, " ");
 	else
@@ -202,7 +205,7 @@ static void row_of_ring(struct table *table, const struct show *show, const stru
 		table_cell(table, STYLE_DIM, "nobody%s", end->info.flags & VSHM_ENTRY_DROP ? ": drops" : "");
 	table_cell(table, STYLE_PLAIN, "%s", text_bytes(size, end->info.ring_size));
 	cell_fill(table, show, end);
-	cell_rates(table, end);
+	cell_rates(table, end, consumer);
 	table_cell(table, STYLE_PLAIN, "%s", text_bytes(tail, end->info.position));
 	if (end->info.state == VSHM_END_CLOSED)
 		table_cell(table, STYLE_WARN, "stream ended");

@@ -109,8 +109,8 @@ VSHM_API VSHM_MUST_USE int vshm_producer_reserve_burst(struct vshm_producer *pro
 VSHM_API int vshm_producer_commit_burst(struct vshm_producer *producer, unsigned count, uint32_t flags);
 
 /*
- * Ends the stream and waits until the consumer has read everything (without a consumer: until one came and did,
- * except with VSHM_PRODUCER_DROP). The end is closed whatever is returned.
+ * Ends the stream and waits until the consumer has read everything (without a consumer: until one came and did, except with
+ * VSHM_PRODUCER_DROP; a stream without records has nothing to wait for). The end is closed whatever is returned.
  * Errors: -ETIMEDOUT or -EAGAIN (not everything was read: a consumer that is there can go on reading until the
  * region is closed), -EPIPE (the consumer died before it had read everything), -EPROTO.
  */

@@ -219,19 +219,34 @@ bool vshmi_producer_is_orphan(const struct vshm_region *region, vshm_peer peer, 
 	       vshmi_peer_dead(region, peer);
 }
 
+struct orphan {
+	struct vshm_region *region;
+	const struct vshm_entry *entry;
+	uint64_t incarnation;
+};
+
+/* While a consumer looks, its entry says which producer it has read to the end: enter() in end/consumer.c. */
 static int looks(void *arg, const struct vshmi_seen *seen)
 {
-	const struct search *search = arg;
+	const struct orphan *orphan = arg;
 
 	return seen->entry.kind == VSHM_CONSUMER && seen->entry.state == VSHM_END_OPEN && !seen->entry.other_id &&
-	       !strcmp(seen->entry.name, search->name) && !vshmi_peer_dead(search->region, seen->peer);
+	       !strcmp(seen->entry.name, orphan->entry->name) && !vshmi_peer_dead(orphan->region, seen->peer) &&
+	       (seen->entry.other_incarnation != orphan->incarnation || seen->entry.other_start != orphan->entry->id);
 }
 
-bool vshmi_consumer_looks(struct vshm_region *region, const char *name)
+bool vshmi_consumer_looks(struct vshm_region *region, const struct vshm_entry *producer, uint64_t incarnation)
 {
-	struct search search = {region, name, 0};
+	struct orphan orphan = {region, producer, incarnation};
 
-	return vshmi_directory_visit(region, looks, &search);
+	return vshmi_directory_visit(region, looks, &orphan);
+}
+
+/* A dead producer's words stay as they are: only the consumer knows that it was there already. */
+static bool is_unread_orphan(const struct choice *choice, const struct vshmi_seen *seen)
+{
+	return vshmi_producer_is_orphan(choice->search.region, seen->peer, &seen->entry) &&
+	       (seen->incarnation != choice->end->read_incarnation || seen->entry.id != choice->end->read_id);
 }
 
 /*
@@ -245,7 +260,7 @@ static int choose_producer(void *arg, const struct vshmi_seen *seen)
 	bool granted = seen->entry.kind == VSHM_PRODUCER &&
 		       !strcmp(seen->entry.name, choice->search.name) &&
 		       (granted_to(choice->search.region, choice->end, &seen->entry) ||
-			vshmi_producer_is_orphan(choice->search.region, seen->peer, &seen->entry));
+			is_unread_orphan(choice, seen));
 	bool ended = seen->entry.state == VSHM_END_CLOSED;
 
 	if (!granted && (!is_producer_of(&choice->search, seen) || (ended && seen->entry.other_id)))

@@ -52,6 +52,17 @@ static void call_attention(struct vshm_region *region, bool all)
 	}
 }
 
+static void tell_unusable(struct vshm_region *region, int rc)
+{
+	const char *what = rc == -ENODEV ? "its memory is gone (truncated, or unplugged): recreate it" :
+			   vshmi_load_acquire32(&region->section->alive) != region->alive ?
+					   "this peer was evicted: open the region again" :
+					   "it was replaced or destroyed: open it again by its name";
+
+	(void)vshmi_region_fail(region, rc, "region %s: %s", region->name, what);
+	vshmi_region_log(region, VSHM_LOG_ERROR, "region %s: %s", region->name, what);
+}
+
 /* Is the region still the one under its name, and the slot still ours? */
 static bool look_at_region(struct vshm_region *region)
 {
@@ -64,7 +75,7 @@ static bool look_at_region(struct vshm_region *region)
 	if (!rc)
 		return true;
 	if (__atomic_exchange_n(&region->status, (uint32_t)-rc, __ATOMIC_RELAXED) != (uint32_t)-rc)
-		vshmi_region_log(region, VSHM_LOG_ERROR, "region %s: %s", region->name, vshm_strerror(rc));
+		tell_unusable(region, rc);
 	call_attention(region, true);
 	vshmi_region_kick(region);
 	return false;

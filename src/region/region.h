@@ -49,6 +49,7 @@ struct vshmi_end {
 	char name[VSHM_NAME_SIZE];
 	struct vshmi_shared_entry *entry;
 	struct vshmi_link link; /* granted consumer, or requested producer */
+	uint64_t read_incarnation, read_id; /* consumer that follows: the producer that it has read to its end */
 	struct vshmi_end *next; /* handles of this region, open or closed; kept, so that a second close is noticed */
 	struct vshmi_tx *tx;	/* producers */
 	struct vshmi_rx *rx;	/* consumers */
@@ -241,7 +242,7 @@ void vshmi_grant_requests(struct vshm_region *region);
 
 /* Died this producer with records that nobody was granted, and that a consumer which looks for its name can still read? */
 bool vshmi_producer_is_orphan(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer);
-bool vshmi_consumer_looks(struct vshm_region *region, const char *name);
+bool vshmi_consumer_looks(struct vshm_region *region, const struct vshm_entry *producer, uint64_t incarnation);
 
 /* Does this producer's entry name a consumer that is there, and that has not chosen another producer? */
 bool vshmi_grant_is_live(struct vshm_region *region, const struct vshm_entry *producer);

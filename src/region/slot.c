@@ -40,7 +40,7 @@ static bool unread_there(struct vshm_region *region, vshm_peer number)
 		if (!vshmi_entry_read(peer->section, i, peer->size, region->peers, &entry, &fault) &&
 		    entry.kind == VSHM_PRODUCER &&
 		    (vshmi_grant_is_live(region, &entry) ||
-		     (vshmi_producer_is_orphan(region, number, &entry) && vshmi_consumer_looks(region, entry.name))))
+		     (vshmi_producer_is_orphan(region, number, &entry) && vshmi_consumer_looks(region, &entry, vshmi_incarnation_load(peer->section)))))
 			return true;
 	return false;
 }

@@ -44,6 +44,12 @@ int vshmi_place_look(const struct vshmi_place *place, struct stat *st, char *why
 /* Chooses another temporary name. */
 int vshmi_place_temporary(struct vshmi_place *place, char *why);
 
+/*
+ * An unnamed file gets the place's name, unless that is taken; with `replace` it gets a temporary name instead, which is then
+ * to be renamed.
+ */
+int vshmi_place_publish_unnamed(struct vshmi_place *place, int fd, bool replace, char *why);
+
 /* The temporary name becomes the real one, unless that is taken. */
 int vshmi_place_publish(struct vshmi_place *place, char *why);
 
@@ -71,6 +77,9 @@ int vshmi_file_allocate(int fd, uint64_t size, const char *shown, char *why);
 /* Makes a file of `size` bytes, all allocated, owned as `owner` says, with mode 0600. The descriptor, or an error. */
 int vshmi_file_make(int dir, const char *name, uint64_t size, const struct vshm_owner *owner, const char *shown,
 		    char *why);
+
+/* The same without a name, so that nothing is left behind whatever happens to this process. -EOPNOTSUPP: not there. */
+int vshmi_file_make_unnamed(int dir, uint64_t size, const struct vshm_owner *owner, const char *shown, char *why);
 
 /* The unit in which the file system behind `fd` can map: 4096, or the size of its huge pages. */
 uint64_t vshmi_file_unit(int fd);

@@ -50,19 +50,29 @@ int vshmi_flat_open(struct vshmi_transport *t, const struct vshmi_uri *uri, bool
 	return vshmi_files_map(t, 0, fd, size, writable, false, place->shown, why);
 }
 
-int vshmi_flat_create(struct vshmi_transport *t, const struct vshmi_shape *shape, char *why)
+/* For file systems that have no unnamed files. */
+static int make_named(struct vshmi_place *place, const struct vshmi_shape *shape, char *why)
 {
-	struct vshmi_files *files = t->state;
-	struct vshmi_place *place = &files->place;
 	int fd, error = vshmi_place_temporary(place, why);
 
 	if (error)
 		return error;
 	fd = vshmi_file_make(place->dir, place->temporary, shape->segment_size, &shape->owners[0], place->shown, why);
-	if (fd < 0) {
+	if (fd < 0)
 		place->temporary[0] = '\0';
+	return fd;
+}
+
+int vshmi_flat_create(struct vshmi_transport *t, const struct vshmi_shape *shape, char *why)
+{
+	struct vshmi_files *files = t->state;
+	struct vshmi_place *place = &files->place;
+	int fd = vshmi_file_make_unnamed(place->dir, shape->segment_size, &shape->owners[0], place->shown, why);
+
+	if (fd == -EOPNOTSUPP)
+		fd = make_named(place, shape, why);
+	if (fd < 0)
 		return fd;
-	}
 	files->mode[0] = shape->owners[0].mode & 0777;
 	return vshmi_files_map(t, 0, fd, shape->segment_size, true, true, place->shown, why);
 }
@@ -71,11 +81,17 @@ int vshmi_flat_publish(struct vshmi_transport *t, char *why)
 {
 	struct vshmi_files *files = t->state;
 	struct vshmi_place *place = &files->place;
+	int error;
 
 	if (fchmod(files->fd[0], files->mode[0]))
 		return vshmi_file_failed(why, place->shown, "set its mode");
-	if (!files->force)
+	if (!place->temporary[0]) {
+		error = vshmi_place_publish_unnamed(place, files->fd[0], files->force, why);
+		if (error || !files->force)
+			return error;
+	} else if (!files->force) {
 		return vshmi_place_publish(place, why);
+	}
 	if (renameat(place->dir, place->temporary, place->dir, place->name)) {
 		if (errno == EISDIR)
 			return vshmi_why(why, -EEXIST, "%s is a directory, and the new region is one file: destroy it first",

@@ -141,6 +141,32 @@ int vshmi_place_publish(struct vshmi_place *place, char *why)
 	return error;
 }
 
+/* Gives an unnamed file `name`. As linkat(). */
+static int link_unnamed(const struct vshmi_place *place, int fd, const char *name)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, place->dir, name, AT_SYMLINK_FOLLOW);
+}
+
+int vshmi_place_publish_unnamed(struct vshmi_place *place, int fd, bool replace, char *why)
+{
+	int error;
+
+	if (!replace) {
+		if (!link_unnamed(place, fd, place->name))
+			return 0;
+		return errno == EEXIST ? name_taken(place, why) : vshmi_file_failed(why, place->shown, "name it");
+	}
+	error = vshmi_place_temporary(place, why); /* only for the instant until it takes the other one's place */
+	if (!error && link_unnamed(place, fd, place->temporary)) {
+		place->temporary[0] = '\0';
+		error = vshmi_file_failed(why, place->shown, "name it");
+	}
+	return error;
+}
+
 /* ---- files that exist ---- */
 
 /* owner=: a name or a number. False: there is no such user. */
@@ -347,25 +373,47 @@ static int make_failed(const char *shown, char *why)
 	return vshmi_file_failed(why, shown, "make it");
 }
 
+/* A new, empty file becomes one of `size` bytes that belongs to `owner`. */
+static int fill_new(int fd, uint64_t size, const struct vshm_owner *owner, const char *shown, char *why)
+{
+	int error;
+
+	/* The umask may have taken even the owner's bits. */
+	if (fchmod(fd, 0600))
+		return vshmi_file_failed(why, shown, "set its mode");
+	error = give(fd, owner, shown, why);
+	if (error)
+		return error;
+	if (size % vshmi_file_unit(fd))
+		return vshmi_why(why, -EINVAL, "%s: the size must be a multiple of %llu bytes there", shown,
+				 (unsigned long long)vshmi_file_unit(fd));
+	return vshmi_file_allocate(fd, size, shown, why);
+}
+
 int vshmi_file_make(int dir, const char *name, uint64_t size, const struct vshm_owner *owner, const char *shown,
 		    char *why)
 {
-	int error = 0, fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int error, fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
 	if (fd < 0)
 		return make_failed(shown, why);
-	/* The umask may have taken even the owner's bits. */
-	if (fchmod(fd, 0600))
-		error = vshmi_file_failed(why, shown, "set its mode");
-	if (!error)
-		error = give(fd, owner, shown, why);
-	if (!error && size % vshmi_file_unit(fd))
-		error = vshmi_why(why, -EINVAL, "%s: the size must be a multiple of %llu bytes there", shown,
-				  (unsigned long long)vshmi_file_unit(fd));
-	if (!error)
-		error = vshmi_file_allocate(fd, size, shown, why);
+	error = fill_new(fd, size, owner, shown, why);
 	if (!error)
 		return fd;
 	unlinkat(dir, name, 0);
+	close(fd);
+	return error;
+}
+
+int vshmi_file_make_unnamed(int dir, uint64_t size, const struct vshm_owner *owner, const char *shown, char *why)
+{
+	int error, fd = openat(dir, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -EOPNOTSUPP;
+	error = fill_new(fd, size, owner, shown, why);
+	if (!error)
+		return fd;
 	close(fd);
 	return error;
 }
