@@ -33,6 +33,8 @@ static int enter(struct vshm_consumer *c)
 	c->left = false;
 	c->rx.head_word = &c->end.entry->position;
 	c->rx.armed_word = &c->end.entry->armed;
+	/* with id 0: nobody; the rest tells who looks at the slot of a dead producer that this one needs it no more */
+	vshmi_entry_set_other(c->end.entry, 0, c->end.read_incarnation, 0, c->end.read_id);
 	vshmi_directory_changed(c->end.region);
 	return 0;
 }
@@ -43,6 +45,8 @@ static void leave(struct vshm_consumer *c)
 	if (!vshmi_region_usable(c->end.region))
 		vshmi_store_release32(&c->end.entry->state, VSHM_END_CLOSED); /* pairs with vshmi_link_check() */
 	vshmi_entry_retire(c->end.region, &c->end);
+	c->end.read_incarnation = c->end.link.incarnation;
+	c->end.read_id = c->end.link.id;
 	memset(&c->end.link, 0, sizeof(c->end.link));
 	c->rx.head_word = c->rx.armed_word = &c->nowhere;
 	vshmi_rx_disconnect(&c->rx);

@@ -33,6 +33,7 @@ static int refers_to_slot(void *arg, const struct vshmi_seen *seen)
 static bool unread_there(struct vshm_region *region, vshm_peer number)
 {
 	const struct vshmi_peer *peer = &region->peer[number];
+	uint64_t incarnation = vshmi_incarnation_load(peer->section);
 	struct vshm_fault fault;
 	struct vshm_entry entry;
 
@@ -40,7 +41,8 @@ static bool unread_there(struct vshm_region *region, vshm_peer number)
 		if (!vshmi_entry_read(peer->section, i, peer->size, region->peers, &entry, &fault) &&
 		    entry.kind == VSHM_PRODUCER &&
 		    (vshmi_grant_is_live(region, &entry) ||
-		     (vshmi_producer_is_orphan(region, number, &entry) && vshmi_consumer_looks(region, &entry, vshmi_incarnation_load(peer->section)))))
+		     (vshmi_producer_is_orphan(region, number, &entry) &&
+		      vshmi_consumer_looks(region, &entry, incarnation))))
 			return true;
 	return false;
 }
