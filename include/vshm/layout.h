@@ -130,7 +130,10 @@ struct vshm_entry {
 	uint64_t ring_offset; /* producer: from the start of its section */
 	uint64_t ring_size;   /* producer: bytes, a power of two */
 	uint8_t reserved0[32];
-	/* line 1: with whom. Consumer: the producer it requests. Producer: the consumer it granted. */
+	/*
+	 * line 1: with whom. Consumer: the producer it requests; with other_id 0 it looks for one, and other_incarnation and
+	 * other_start (an end id) name the one it has done with. Producer: the consumer it granted.
+	 */
 	uint32_t state; /* enum vshm_end_state */
 	uint32_t other_peer;
 	uint64_t other_incarnation;

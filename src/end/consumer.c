@@ -398,6 +398,7 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 	c->end.rx = &c->rx;
 	c->follow = o->flags & VSHM_CONSUMER_FOLLOW;
 	vshmi_spin_init(&c->spin, o->flags & VSHM_CONSUMER_POLL ? UINT32_MAX : o->spin_us);
+	vshmi_consumer_pass_over(region, &c->end);
 	return enter(c);
 }
 

@@ -249,6 +249,27 @@ static bool is_unread_orphan(const struct choice *choice, const struct vshmi_see
 	       (seen->incarnation != choice->end->read_incarnation || seen->entry.id != choice->end->read_id);
 }
 
+static int note_orphan(void *arg, const struct vshmi_seen *seen)
+{
+	struct choice *choice = arg;
+
+	choice->found = !strcmp(seen->entry.name, choice->search.name) &&
+			vshmi_producer_is_orphan(choice->search.region, seen->peer, &seen->entry);
+	choice->seen = *seen;
+	return choice->found;
+}
+
+void vshmi_consumer_pass_over(struct vshm_region *region, struct vshmi_end *end)
+{
+	struct choice choice = {.search = {region, end->name, 0}};
+
+	(void)vshmi_directory_visit(region, note_orphan, &choice);
+	if (!choice.found)
+		return;
+	end->read_incarnation = choice.seen.incarnation;
+	end->read_id = choice.seen.entry.id;
+}
+
 /*
  * One that granted this consumer comes first, even if it died since: what it committed is to be read. So does one that
  * died before it could grant anybody. Then an ended one that still waits for its first reader: its records are older than
@@ -351,7 +372,7 @@ void vshmi_request_withdraw(struct vshm_region *region, struct vshmi_end *end)
 	/* that producer may still have to look at the final head: the entry stays until it did */
 	region->own[end->index].link = end->link;
 	memset(&end->link, 0, sizeof(end->link));
-	vshmi_entry_set_other(end->entry, 0, 0, 0, 0);
+	vshmi_entry_set_other(end->entry, 0, end->read_incarnation, 0, end->read_id);
 	vshmi_directory_changed(region);
 	vshmi_peer_ring(region, peer);
 }

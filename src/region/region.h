@@ -49,7 +49,7 @@ struct vshmi_end {
 	char name[VSHM_NAME_SIZE];
 	struct vshmi_shared_entry *entry;
 	struct vshmi_link link; /* granted consumer, or requested producer */
-	uint64_t read_incarnation, read_id; /* consumer that follows: the producer that it has read to its end */
+	uint64_t read_incarnation, read_id; /* consumer: the last producer that it has read to its end, or passes over */
 	struct vshmi_end *next; /* handles of this region, open or closed; kept, so that a second close is noticed */
 	struct vshmi_tx *tx;	/* producers */
 	struct vshmi_rx *rx;	/* consumers */
@@ -243,6 +243,9 @@ void vshmi_grant_requests(struct vshm_region *region);
 /* Died this producer with records that nobody was granted, and that a consumer which looks for its name can still read? */
 bool vshmi_producer_is_orphan(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer);
 bool vshmi_consumer_looks(struct vshm_region *region, const struct vshm_entry *producer, uint64_t incarnation);
+
+/* A consumer that opens after a producer of its name died does not want that one's old records. */
+void vshmi_consumer_pass_over(struct vshm_region *region, struct vshmi_end *end);
 
 /* Does this producer's entry name a consumer that is there, and that has not chosen another producer? */
 bool vshmi_grant_is_live(struct vshm_region *region, const struct vshm_entry *producer);
