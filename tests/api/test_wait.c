@@ -161,26 +161,31 @@ START_TEST(timeouts_pass)
 }
 END_TEST
 
+/* Where a call would have to wait. */
 START_TEST(negative_timeouts)
 {
 	static const int64_t bad[] = {-2, -1000, INT64_MIN};
+	unsigned char record[200] = {0};
 	struct vshm_view v;
 	struct pair t;
 	size_t n;
-	char c;
 	void *data;
 
-	pair_open(&t, _i, 4096);
+	pair_open(&t, _i, 256);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		ck_is(vshm_consumer_peek(t.c, &v, bad[i]), -EINVAL);
 		ck_is(vshm_consumer_peek_burst(t.c, &v, 1, bad[i]), -EINVAL);
-		ck_is(vshm_consumer_recv(t.c, &c, 1, &n, bad[i]), -EINVAL);
-		ck_is(vshm_producer_reserve(t.p, 1, &data, bad[i]), -EINVAL);
-		ck_is(vshm_producer_reserve_burst(t.p, 1, &data, 1, bad[i]), -EINVAL);
-		ck_is(vshm_producer_send(t.p, "x", 1, bad[i]), -EINVAL);
+		ck_is(vshm_consumer_recv(t.c, record, 1, &n, bad[i]), -EINVAL);
 	}
-	put(t.p, t.c, 1, 1);
-	get(t.c, 1, 1);
+	put(t.p, t.c, 200, 1);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_is(vshm_producer_reserve(t.p, 200, &data, bad[i]), -EINVAL);
+		ck_is(vshm_producer_reserve_burst(t.p, 200, &data, 1, bad[i]), -EINVAL);
+		ck_is(vshm_producer_send(t.p, record, 200, bad[i]), -EINVAL);
+	}
+	get(t.c, 200, 1);
+	put(t.p, t.c, 1, 2);
+	get(t.c, 1, 2);
 	pair_close(&t);
 }
 END_TEST
