@@ -69,8 +69,8 @@ uint64_t fetch_value(uint64_t near)
 	switch (how % 8) {
 	case 0:
 		return 0;
-	case 1:
-		return UINT64_MAX - how / 8;
+	case 1: /* what makes sums overflow */
+		return how & 8 ? UINT64_MAX - how / 16 : 0 - (UINT64_C(1) << fetch_byte() % 64);
 	case 2:
 		return fetch_word();
 	case 3:

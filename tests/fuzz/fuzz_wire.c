@@ -154,7 +154,7 @@ static void make_entry(struct vshm_entry *e)
 static void check_entry(const struct vshm_entry *e)
 {
 	FETCH_ASSERT(e->id && (e->state == VSHM_END_OPEN || e->state == VSHM_END_CLOSED));
-	FETCH_ASSERT(!e->other_id || e->other_peer < PEERS);
+	FETCH_ASSERT(e->other_peer < PEERS);
 	check_name(e->name);
 	if (e->kind == VSHM_PRODUCER) {
 		FETCH_ASSERT(e->ring_size >= VSHM_MIN_RING && !(e->ring_size & (e->ring_size - 1)));

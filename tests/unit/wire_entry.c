@@ -90,12 +90,25 @@ START_TEST(lawful_ones)
 	is_lawful();
 	make_consumer();
 	is_lawful();
-	sample.other_id = 0; /* names nobody: then the rest of it says nothing */
-	sample.other_peer = UINT32_MAX;
-	is_lawful();
 	sample.position = sample.armed = 0x123; /* for the ring to judge */
 	sample.records = sample.rings_sent = sample.rings_avoided = sample.sleeps = sample.spurious = UINT64_MAX;
 	is_lawful();
+}
+END_TEST
+
+/* No peer number that could be out of range is handed out. */
+START_TEST(nobody_is_named)
+{
+	struct vshm_entry out;
+	struct vshm_fault fault;
+
+	make_consumer();
+	sample.other_id = 0;
+	sample.other_peer = UINT32_MAX;
+	write_sample();
+	ck_ok(read_back(&out, &fault));
+	ck_assert_uint_eq(out.other_id, 0);
+	ck_assert_uint_eq(out.other_peer, 0);
 }
 END_TEST
 
@@ -239,6 +252,7 @@ int main(void)
 	TCase *tcase = tcase_create("rules");
 
 	tcase_add_test(tcase, lawful_ones);
+	tcase_add_test(tcase, nobody_is_named);
 	tcase_add_test(tcase, free_ones_are_not_looked_at);
 	tcase_add_test(tcase, entry_rules);
 	tcase_add_test(tcase, ring_rules);
