@@ -253,7 +253,7 @@ static int idle(struct doomed *d)
 	rc = vshm_consumer_peek(c, &v, SUPPORT_LONG);
 	if (rc != -ESTALE)
 		return give_up(d, "peek of an evicted peer", rc ? rc : -EIO);
-	return vshm_region_close(d->region) ? 1 : 0;
+	return 0;
 }
 
 static const struct {
@@ -263,6 +263,16 @@ static const struct {
 	{"produce", produce}, {"pipe", produce_from_pipe}, {"pour", pour_into_reserved},
 	{"consume", consume}, {"idle", idle},
 };
+
+static int play(struct doomed *d, const char *role)
+{
+	int rc = 2;
+
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		if (!strcmp(roles[i].name, role))
+			rc = roles[i].run(d);
+	return vshm_region_close(d->region) ? 1 : rc;
+}
 
 int peer_main(int argc, char **argv)
 {
@@ -284,8 +294,5 @@ int peer_main(int argc, char **argv)
 	rc = vshm_region_open(argv[3], &o, &d.region, NULL);
 	if (rc)
 		return give_up(&d, "region open", rc);
-	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
-		if (!strcmp(roles[i].name, argv[2]))
-			return roles[i].run(&d);
-	return 2;
+	return play(&d, argv[2]);
 }

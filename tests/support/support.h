@@ -17,14 +17,19 @@
 /* Longer than any lawful wait on a loaded two-core machine; shorter than the patience of a test runner. */
 #define SUPPORT_LONG (30 * SUPPORT_SECOND)
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SUPPORT_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SUPPORT_SANITIZED 1
+#ifdef __has_feature
+#define SUPPORT_HAS(feature) __has_feature(feature)
+#else
+#define SUPPORT_HAS(feature) 0
 #endif
+#if defined(__SANITIZE_THREAD__) || SUPPORT_HAS(thread_sanitizer)
+#define SUPPORT_TSAN 1
+#else
+#define SUPPORT_TSAN 0
 #endif
-#ifndef SUPPORT_SANITIZED
+#if SUPPORT_TSAN || defined(__SANITIZE_ADDRESS__) || SUPPORT_HAS(address_sanitizer)
+#define SUPPORT_SANITIZED 1
+#else
 #define SUPPORT_SANITIZED 0
 #endif
 
