@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RIVAL "a rival only wants to know whether the entry is open; writer and reader need it"
+
 /* Orders that nothing here needs, and why they are there all the same. */
 static const struct {
 	struct vmc_site site;
@@ -17,14 +19,18 @@ static const struct {
 	 "the fence or membarrier between note and look orders more"},
 	{{"consumer", "acquire load of", "consumer's bell"},
 	 "the fence or membarrier between note and look orders more"},
-	{{"producer", "release store of", "consumer's bell"}, "nothing is read through a bell: the look orders itself"},
-	{{"consumer", "release store of", "producer's bell"}, "nothing is read through a bell: the look orders itself"},
 	{{"writer", "release fence after store of", "magic"}, "the checksum refuses a mixture of old and new"},
 	{{"writer", "release clearing of", "entry's state"}, "of a free entry nothing else is used"},
 	{{"writer", "release clearing of", "other's id"}, "of nobody nothing else is used"},
 	{{"writer", "release store of", "head"},
 	 "a consumer that begins has read nothing; the fence of its opening orders the rest"},
 	{{"reader", "acquire load of", "position"}, "the ring loads the tail itself before it reads a record"},
+	{{"rival", "release clearing of", "entry's id"}, RIVAL},
+	{{"rival", "release fence after store of", "entry's id"}, RIVAL},
+	{{"rival", "release store of", "entry's id"}, RIVAL},
+	{{"rival", "acquire load of", "entry's state"}, RIVAL},
+	{{"rival", "acquire load of", "entry's id"}, RIVAL},
+	{{"rival", "acquire fence after load of", "entry's id"}, RIVAL},
 };
 #define EQUIVALENTS (sizeof(equivalents) / sizeof(equivalents[0]))
 

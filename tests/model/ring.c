@@ -19,14 +19,18 @@ struct setting {
 	unsigned char length[RECORDS];
 	unsigned char burst; /* records per publication */
 	bool fence; /* both sides fence; else the sleeper's membarrier */
+	bool ends; /* the consumer does not know how many there are: it reads up to the end of the stream */
+	bool leaves; /* the consumer leaves after the first record, and the producer does not wait for more */
 };
 
 static struct {
 	_Alignas(64) unsigned char data[DATA];
 	struct vshmi_word64 tail, producer_armed;
+	struct vshmi_word32 producer_state; /* of its entry */
 	struct vshmi_word32 consumer_bell; /* in the producer's section: rings the consumer */
 	struct vshmi_word64 head, consumer_armed;
 	struct vshmi_word32 producer_bell;
+	struct vshmi_word32 consumer_state;
 } shared;
 
 /* Each struct belongs to one thread. */
@@ -35,6 +39,7 @@ static struct {
 	uint64_t want;
 	void *data;
 	uint32_t bell;
+	bool alone; /* the consumer left */
 } producer;
 
 static struct {
@@ -43,6 +48,7 @@ static struct {
 	unsigned received;
 	struct vshm_view views[RECORDS];
 	int shown;
+	bool over; /* the end of the stream was met */
 } consumer;
 
 static const struct setting *setting(void)
@@ -57,6 +63,8 @@ static void declare(void)
 	vmc_name(&shared.head, sizeof(shared.head), "head");
 	vmc_name(&shared.producer_armed, sizeof(shared.producer_armed), "producer's armed");
 	vmc_name(&shared.consumer_armed, sizeof(shared.consumer_armed), "consumer's armed");
+	vmc_name(&shared.producer_state, sizeof(shared.producer_state), "producer's state");
+	vmc_name(&shared.consumer_state, sizeof(shared.consumer_state), "consumer's state");
 	vmc_name(&shared.consumer_bell, sizeof(shared.consumer_bell), "consumer's bell");
 	vmc_name(&shared.producer_bell, sizeof(shared.producer_bell), "producer's bell");
 }
@@ -90,9 +98,15 @@ static void publish(void)
 		ring_bell(&shared.consumer_bell, &producer.bell);
 }
 
+static bool consumer_left(void)
+{
+	producer.alone = setting()->leaves && vshmi_load_acquire32(&shared.consumer_state) == VSHM_END_CLOSED;
+	return producer.alone;
+}
+
 static int look_for_room(void *end)
 {
-	int rc = vshmi_tx_reserve_slow(&producer.tx, producer.want, &producer.data);
+	int rc = consumer_left() ? 0 : vshmi_tx_reserve_slow(&producer.tx, producer.want, &producer.data);
 
 	(void)end;
 	if (rc == -EAGAIN && producer.tx.tail != producer.tx.published)
@@ -109,7 +123,7 @@ static uint64_t arm_for_room(void *end)
 static int look_drained(void *end)
 {
 	(void)end;
-	return vshmi_tx_drained(&producer.tx);
+	return consumer_left() ? 0 : vshmi_tx_drained(&producer.tx);
 }
 
 static uint64_t arm_drained(void *end)
@@ -130,11 +144,10 @@ static void give_back(void)
 		ring_bell(&shared.producer_bell, &consumer.bell);
 }
 
-static int look_for_records(void *end)
+static int quick_look(void)
 {
 	int rc = vshmi_rx_refresh(&consumer.rx);
 
-	(void)end;
 	if (!rc) {
 		rc = vshmi_rx_peek(&consumer.rx, consumer.views, setting()->burst);
 		if (rc > 0) {
@@ -145,6 +158,19 @@ static int look_for_records(void *end)
 	if (rc == -EAGAIN && consumer.rx.head != consumer.rx.returned)
 		give_back();
 	return rc;
+}
+
+/* After the end was seen the last records are looked for once more. */
+static int look_for_records(void *end)
+{
+	int rc = quick_look();
+
+	(void)end;
+	if (rc != -EAGAIN || !setting()->ends || vshmi_load_acquire32(&shared.producer_state) != VSHM_END_CLOSED)
+		return rc;
+	rc = quick_look();
+	consumer.over = rc == -EAGAIN;
+	return consumer.over ? 0 : rc;
 }
 
 /* Looks, and sleeps while there is nothing. */
@@ -190,6 +216,11 @@ static void produce(void)
 	for (unsigned i = 0; i < s->records; i++) {
 		producer.want = s->length[i];
 		producer_waits(look_for_room, arm_for_room);
+		if (producer.alone) {
+			vshmi_tx_disconnect(&producer.tx, true);
+			VMC_ASSERT(producer.tx.head == 16, "the next consumer would get a record twice");
+			return;
+		}
 		memset(bytes, byte_of(i), producer.want);
 		vshmi_copy_out(producer.data, bytes, producer.want);
 		vshmi_tx_append(&producer.tx, producer.want);
@@ -198,8 +229,12 @@ static void produce(void)
 	}
 	if (producer.tx.tail != producer.tx.published)
 		publish();
+	if (s->ends) {
+		vshmi_store_release32(&shared.producer_state, VSHM_END_CLOSED);
+		ring_bell(&shared.consumer_bell, &producer.bell);
+	}
 	producer_waits(look_drained, arm_drained); /* a close that lingers */
-	VMC_ASSERT(producer.tx.head == producer.tx.tail, "closed before all was read");
+	VMC_ASSERT(producer.alone || producer.tx.head == producer.tx.tail, "closed before all was read");
 }
 
 /* ---- the consumer ---- */
@@ -246,10 +281,12 @@ static void consume(void)
 {
 	const struct setting *s = setting();
 
-	while (consumer.received < s->records) {
+	while (s->ends || consumer.received < (s->leaves ? 1 : s->records)) {
 		consumer.shown = vshmi_rx_peek(&consumer.rx, consumer.views, s->burst);
 		if (consumer.shown <= 0)
 			consumer_waits();
+		if (consumer.over)
+			break;
 		for (int i = 0; i < consumer.shown; i++)
 			take(&consumer.views[i]);
 		if (vshmi_rx_release(&consumer.rx))
@@ -258,9 +295,17 @@ static void consume(void)
 	give_back();
 }
 
+static void consume_and_leave(void)
+{
+	consume();
+	vshmi_store_release32(&shared.consumer_state, VSHM_END_CLOSED);
+	ring_bell(&shared.producer_bell, &consumer.bell);
+}
+
 static void finish(void)
 {
-	VMC_ASSERT(consumer.received == setting()->records, "%u records arrived", consumer.received);
+	VMC_ASSERT(setting()->leaves || consumer.received == setting()->records, "%u records arrived",
+		   consumer.received);
 }
 
 /* ---- the settings ---- */
@@ -279,10 +324,19 @@ static const struct setting burst = {
 	.size = 32, .start = 24, .records = 4, .length = {0, 8, 8, 0}, .burst = 2, .fence = true};
 static const struct setting burst_light = {.size = 32, .start = 24, .records = 4, .length = {0, 8, 8, 0}, .burst = 2};
 
-#define SCENARIO(title, with, old) \
+static const struct setting ends = {
+	.size = 32, .records = 2, .length = {8, 8}, .burst = 1, .fence = true, .ends = true};
+static const struct setting ends_light = {.size = 32, .records = 2, .length = {8, 8}, .burst = 1, .ends = true};
+
+static const struct setting leaves = {
+	.size = 16, .records = 3, .length = {8, 8, 8}, .burst = 1, .fence = true, .leaves = true};
+static const struct setting leaves_light = {.size = 16, .records = 3, .length = {8, 8, 8}, .burst = 1, .leaves = true};
+
+#define SCENARIO(title, with, old) SCENARIO_WITH(title, with, consume, old)
+#define SCENARIO_WITH(title, with, consumes, old) \
 	{ \
 		.name = title, .declare = declare, .setup = setup, .finish = finish, .setting = &(with), \
-		.thread = {{"producer", produce}, {"consumer", consume}}, .preemptions = 2, .stale = (old), \
+		.thread = {{"producer", produce}, {"consumer", consumes}}, .preemptions = 2, .stale = (old), \
 	}
 
 const struct vmc_scenario ring_scenarios[] = {
@@ -296,5 +350,9 @@ const struct vmc_scenario ring_scenarios[] = {
 	SCENARIO("waits for a pad, membarrier", waits_light, 2),
 	SCENARIO("bursts, fences", burst, 3),
 	SCENARIO("bursts, membarrier", burst_light, 3),
+	SCENARIO("end of stream, fences", ends, 2),
+	SCENARIO("end of stream, membarrier", ends_light, 3),
+	SCENARIO_WITH("consumer leaves, fences", leaves, consume_and_leave, 2),
+	SCENARIO_WITH("consumer leaves, membarrier", leaves_light, consume_and_leave, 3),
 };
 const unsigned ring_scenario_count = sizeof(ring_scenarios) / sizeof(ring_scenarios[0]);

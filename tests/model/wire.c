@@ -300,6 +300,61 @@ static void look_at_head(void)
 	VMC_ASSERT(rc == -EAGAIN && tx.head == 64, "the head of another: rule %u", tx.fault.rule);
 }
 
+/* ---- two producers of one name, each in its own section: never both go on ---- */
+
+static struct vshmi_shared_section sections[2];
+static bool went_on[2];
+
+static void declare_rivals(void)
+{
+	make_entry(&first_ring, 7);
+	for (unsigned i = 0; i < 2; i++) {
+		vmc_name(&sections[i].directory[0], sizeof(first_ring), "entry");
+		vmc_quiet(&sections[i].directory[0], sizeof(first_ring));
+		vmc_name(&sections[i].directory[0].what[0], 8, "entry's id");
+		vmc_name(&sections[i].directory[0].state, 4, "entry's state");
+	}
+}
+
+static void setup_rivals(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		memcpy(&sections[i].directory[0], &first_ring, sizeof(first_ring));
+		vshmi_store64(&sections[i].directory[0].armed, 0);
+		vshmi_entry_free(&sections[i].directory[0]);
+		went_on[i] = true;
+	}
+}
+
+/* As open_locked() of src/end/producer.c. */
+static void open_rival(unsigned self)
+{
+	struct vshm_entry copy;
+	struct vshm_fault fault = VSHM_FAULT_INIT;
+	int rc;
+
+	vshmi_entry_open(&sections[self].directory[0], &first_ring);
+	vshmi_fence_full();
+	rc = vshmi_entry_read(&sections[!self], 0, SECTION_SIZE, PEERS, &copy, &fault);
+	VMC_ASSERT(rc != -EPROTO, "accused: rule %u", fault.rule);
+	went_on[self] = rc == -ENOENT;
+}
+
+static void open_first(void)
+{
+	open_rival(0);
+}
+
+static void open_second(void)
+{
+	open_rival(1);
+}
+
+static void finish_rivals(void)
+{
+	VMC_ASSERT(!went_on[0] || !went_on[1], "two producers of one name");
+}
+
 #define SCENARIO(title, what, write, read) \
 	{ \
 		.name = title, .declare = declare_##what, .setup = setup_##what, \
@@ -313,5 +368,14 @@ const struct vmc_scenario wire_scenarios[] = {
 	SCENARIO("entry's id", entry, reuse_entry, watch_entry),
 	SCENARIO("grant", grant, grant_another, read_grant),
 	SCENARIO("head of a reused entry", head, start_elsewhere, look_at_head),
+	{
+		.name = "two producers of one name",
+		.declare = declare_rivals,
+		.setup = setup_rivals,
+		.finish = finish_rivals,
+		.thread = {{"rival", open_first}, {"rival", open_second}},
+		.preemptions = 3,
+		.stale = 3,
+	},
 };
 const unsigned wire_scenario_count = sizeof(wire_scenarios) / sizeof(wire_scenarios[0]);
