@@ -12,7 +12,7 @@
 
 static uint64_t data_records(const struct vshm_producer *p)
 {
-	return p->tx.sequence - p->tx.pads;
+	return vshmi_tx_records(&p->tx);
 }
 
 static void publish_counters(struct vshm_producer *p)
@@ -149,10 +149,14 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 		       struct vshm_producer *p)
 {
 	const struct vshmi_own *own;
+	uint32_t sequence;
 	int rc;
 
 	if (vshmi_producer_exists(region, name, 0))
 		return taken(region, name);
+	rc = vshmi_random(&sequence, sizeof(sequence));
+	if (rc)
+		return rc;
 	vshmi_end_init(&p->end, VSHM_PRODUCER, name, o->flags);
 	rc = vshmi_entry_take(region, &p->end, choose_ring_size(region, o->ring_size));
 	if (rc)
@@ -160,6 +164,7 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 	own = &region->own[p->end.index];
 	vshmi_tx_init(&p->tx, (unsigned char *)region->section + own->ring_offset, own->ring_size, &p->end.entry->position,
 		      &p->end.entry->armed);
+	vshmi_tx_number_from(&p->tx, sequence);
 	p->end.tx = &p->tx;
 	p->end.adrift = true;
 	vshmi_spin_init(&p->spin, o->spin_us);
@@ -343,7 +348,8 @@ int vshm_producer_reserve_burst(struct vshm_producer *p, size_t size, void *data
 	for (unsigned i = 1; i < count; i++)
 		data[i] = at += span;
 	p->burst = count;
-	p->wanted = size;
+	p->burst_size = size;
+	p->burst_at = p->tx.tail;
 	p->tx.reserved = p->adrift_reserved = 0;
 	return (int)count;
 }
@@ -379,9 +385,15 @@ int vshm_producer_commit(struct vshm_producer *p, size_t size, uint32_t flags)
 	return flags & VSHM_MORE ? 0 : publish(p);
 }
 
+/* So many records of the last burst are still reserved: nothing was appended or reserved since. */
+static bool burst_stands(const struct vshm_producer *p, unsigned count)
+{
+	return !count || (count <= p->burst && p->tx.tail == p->burst_at && !p->tx.reserved && !p->adrift_reserved);
+}
+
 static void append_burst(struct vshm_producer *p, unsigned count, uint32_t flags)
 {
-	vshmi_tx_append_burst(&p->tx, p->wanted, count);
+	vshmi_tx_append_burst(&p->tx, p->burst_size, count);
 	p->burst = 0;
 	if (!(flags & VSHM_MORE) && count)
 		(void)publish(p);
@@ -396,7 +408,7 @@ int vshm_producer_commit_burst(struct vshm_producer *p, unsigned count, uint32_t
 		rc = p->over;
 	if (rc)
 		return rc;
-	if (count > p->burst || flags & ~VSHM_MORE)
+	if (flags & ~VSHM_MORE || !burst_stands(p, count))
 		return -EINVAL;
 	if (VSHMI_LIKELY(!p->end.adrift)) {
 		append_burst(p, count, flags);

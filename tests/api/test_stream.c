@@ -341,6 +341,32 @@ START_TEST(burst_rules)
 }
 END_TEST
 
+/* Whatever is reserved or sent after a burst takes its place. */
+START_TEST(burst_is_replaced)
+{
+	void *data[4], *room;
+	struct pair t;
+
+	pair_open(&t, _i, 256);
+	ck_is(vshm_producer_reserve_burst(t.p, 8, data, 4, 0), 4);
+	put(t.p, t.c, 72, 1);
+	put(t.p, t.c, 72, 2);
+	put(t.p, t.c, 72, 3); /* the ring is nearly full */
+	ck_is(vshm_producer_commit_burst(t.p, 4, 0), -EINVAL);
+	get(t.c, 72, 1);
+	get(t.c, 72, 2);
+	get(t.c, 72, 3);
+	ck_is(vshm_producer_reserve_burst(t.p, 8, data, 1, 0), 1);
+	ck_ok(vshm_producer_reserve(t.p, 0, &room, 0));
+	ck_is(vshm_producer_commit_burst(t.p, 1, 0), -EINVAL);
+	ck_ok(vshm_producer_commit(t.p, 0, 0));
+	get(t.c, 0, 0);
+	ck_is(vshm_producer_commit(t.p, 0, 0), -EINVAL);
+	get_nothing(t.c, -EAGAIN);
+	pair_close(&t);
+}
+END_TEST
+
 /* A burst gets what fits in one piece and in a quarter of the ring; the ring is never over-filled. */
 START_TEST(burst_into_a_nearly_full_ring)
 {
@@ -448,6 +474,7 @@ Suite *suite_stream(void)
 	add_everywhere(tc, more_then_close);
 	add_everywhere(tc, bursts);
 	add_everywhere(tc, burst_rules);
+	add_everywhere(tc, burst_is_replaced);
 	add_everywhere(tc, burst_into_a_nearly_full_ring);
 	add_everywhere(tc, burst_of_large_records);
 	add_everywhere(tc, counters);
