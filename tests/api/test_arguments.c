@@ -217,6 +217,7 @@ Suite *suite_arguments(void)
 	TCase *tc = tcase_create("arguments");
 
 	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	tcase_add_test(tc, null_regions);
 	tcase_add_test(tc, null_ends);
 	add_everywhere(tc, null_outputs);

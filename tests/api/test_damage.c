@@ -416,6 +416,7 @@ Suite *suite_damage(void)
 	TCase *tc = tcase_create("damage");
 
 	tcase_set_timeout(tc, 240);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	for (int i = 0; i < world_count(); i++)
 		if (world_kind(i) == WORLD_SHM || world_kind(i) == WORLD_DISK || world_kind(i) == WORLD_SPLIT)
 			tcase_add_loop_test(tc, every_bit_of_the_superblock, i, i + 1);

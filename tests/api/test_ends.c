@@ -479,6 +479,7 @@ Suite *suite_ends(void)
 	TCase *tc = tcase_create("ends");
 
 	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	add_everywhere(tc, names);
 	add_everywhere(tc, name_without_end);
 	add_everywhere(tc, one_producer_per_name);

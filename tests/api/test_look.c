@@ -223,6 +223,7 @@ Suite *suite_look(void)
 	TCase *tc = tcase_create("look");
 
 	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	add_everywhere(tc, directory_shows_both_ends);
 	add_everywhere(tc, directory_shows_flags_and_solitude);
 	add_everywhere(tc, ring_bytes_are_counted);

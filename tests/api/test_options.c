@@ -261,6 +261,7 @@ Suite *suite_options(void)
 	TCase *tc = tcase_create("options");
 
 	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	tcase_add_loop_test(tc, exact_size, 0, STRUCTS);
 	tcase_add_loop_test(tc, no_size, 0, STRUCTS);
 	tcase_add_loop_test(tc, short_size, 0, STRUCTS);

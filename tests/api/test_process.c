@@ -306,6 +306,7 @@ Suite *suite_process(void)
 	TCase *tc = tcase_create("process");
 
 	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	add_everywhere(tc, forked_child_is_refused_and_parent_goes_on);
 	add_everywhere(tc, two_processes);
 	add_everywhere(tc, open_and_close_leak_nothing);

@@ -63,6 +63,15 @@ static void poke(const struct broken *b, vshm_peer peer, uint64_t offset, uint64
 	ck_assert_int_eq(pwrite(b->fd, &value, 8, (off_t)(b->section[peer] + offset)), 8);
 }
 
+/* The sequence number of the record at `place`, where it stands in a header. */
+static uint64_t sequence_at(const struct broken *b, uint64_t place)
+{
+	uint64_t header = 0;
+
+	ck_assert_int_eq(pread(b->fd, &header, 8, (off_t)(b->section[0] + place)), 8);
+	return header >> 40 << 40;
+}
+
 static uint64_t entry_word(const struct vshm_end_info *end, size_t field)
 {
 	return VSHM_SECTION_DIRECTORY + end->index * sizeof(struct vshm_entry) + field;
@@ -161,7 +170,7 @@ static const struct {
 	{8 | UINT64_C(1) << 32 | UINT64_C(0x123456) << 40, VSHM_RULE_RECORD_SEQUENCE},
 };
 
-/* The sequence number of the second record is 1 from here on: the first record was read. */
+/* The first record was read, so that the sequence number of the second is known. */
 START_TEST(record_header)
 {
 	uint64_t header = headers[_i].header, place;
@@ -173,7 +182,7 @@ START_TEST(record_header)
 	place = b.p.ring_offset + end_of(b.t.a, 0, "ring").position % 4096;
 	put(b.t.p, b.t.c, 8, 2);
 	if (header && header != UINT64_MAX && headers[_i].rule != VSHM_RULE_RECORD_SEQUENCE)
-		header |= UINT64_C(1) << 40;
+		header |= sequence_at(&b, place);
 	poke(&b, 0, place, header);
 	consumer_is_quarantined(&b, headers[_i].rule, place, header);
 	end(&b);
@@ -185,19 +194,20 @@ START_TEST(good_records_first)
 {
 	struct vshm_view views[8];
 	struct broken b;
-	uint64_t place;
+	uint64_t place, header;
 
 	begin(&b);
 	for (unsigned i = 0; i < 3; i++)
 		put(b.t.p, b.t.c, 16, i);
 	place = b.p.ring_offset + end_of(b.t.a, 0, "ring").position % 4096;
 	put(b.t.p, b.t.c, 16, 3);
-	poke(&b, 0, place, UINT64_C(3) << 40);
+	header = sequence_at(&b, place);
+	poke(&b, 0, place, header);
 	ck_is(vshm_consumer_peek_burst(b.t.c, views, 8, 0), 3);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert(support_same(views[i].data, 16, i));
 	ck_ok(vshm_consumer_release(b.t.c));
-	consumer_is_quarantined(&b, VSHM_RULE_RECORD_KIND, place, UINT64_C(3) << 40);
+	consumer_is_quarantined(&b, VSHM_RULE_RECORD_KIND, place, header);
 	end(&b);
 }
 END_TEST
@@ -261,6 +271,7 @@ Suite *suite_quarantine(void)
 	TCase *tc = tcase_create("quarantine");
 
 	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	tcase_add_loop_test(tc, tail_out_of_range, 0, COUNT(tails));
 	tcase_add_loop_test(tc, record_header, 0, COUNT(headers));
 	tcase_add_loop_test(tc, head_out_of_range, 0, COUNT(heads));

@@ -482,6 +482,7 @@ Suite *suite_region(void)
 	TCase *tc = tcase_create("region");
 
 	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	add_everywhere(tc, info_tells_what_was_asked_for);
 	add_everywhere(tc, defaults_make_a_region_for_two);
 	add_everywhere(tc, own_name_and_uuid);

@@ -216,6 +216,7 @@ Suite *suite_restart(void)
 	TCase *tc = tcase_create("restart");
 
 	tcase_set_timeout(tc, 90);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	add_everywhere(tc, next_consumer_goes_on);
 	add_everywhere(tc, nothing_is_lost_between_consumers);
 	add_everywhere(tc, consumer_moves_to_another_peer);

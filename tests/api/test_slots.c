@@ -338,6 +338,7 @@ Suite *suite_slots(void)
 	TCase *tc = tcase_create("slots");
 
 	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	add_everywhere(tc, claims_whatever_is_free);
 	add_everywhere(tc, asks_for_one);
 	add_everywhere(tc, uri_wins_over_options);

@@ -459,6 +459,7 @@ Suite *suite_stream(void)
 	TCase *tc = tcase_create("stream");
 
 	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	add_everywhere(tc, every_size);
 	add_everywhere(tc, largest_at_every_position);
 	add_everywhere(tc, random_sizes_wrap);

@@ -172,6 +172,12 @@ Suite *suite_vanish(void)
 	TCase *tc = tcase_create("vanish");
 
 	tcase_set_timeout(tc, 90);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
+	if (SUPPORT_TSAN) {
+		printf("skip: vanish: ThreadSanitizer's atomic operations must not be interrupted by SIGBUS\n");
+		suite_add_tcase(s, tc);
+		return s;
+	}
 	add_everywhere(tc, truncated_while_mapped);
 	tcase_add_test(tc, others_go_on);
 	tcase_add_test(tc, guard_passes_on_what_is_not_its_own);

@@ -491,6 +491,7 @@ Suite *suite_wait(void)
 	TCase *tc = tcase_create("wait");
 
 	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	add_everywhere(tc, two_threads_stream);
 	add_everywhere(tc, two_threads_sleep_and_wake);
 	add_everywhere(tc, polling_consumer);

@@ -109,6 +109,7 @@ Suite *suite_both(void)
 	TCase *tc = tcase_create("both");
 
 	tcase_set_timeout(tc, 200);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	tcase_add_test(tc, both_killed);
 	tcase_add_test(tc, killed_at_the_door);
 	suite_add_tcase(s, tc);

@@ -148,6 +148,7 @@ Suite *suite_consumer(void)
 	TCase *tc = tcase_create("consumer");
 
 	tcase_set_timeout(tc, 200);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	tcase_add_test(tc, sleeping_producer);
 	tcase_add_test(tc, slow_producer);
 	suite_add_tcase(s, tc);

@@ -270,6 +270,7 @@ Suite *suite_producer(void)
 	TCase *tc = tcase_create("producer");
 
 	tcase_set_timeout(tc, 200);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	tcase_add_test(tc, sleeping_consumer);
 	tcase_add_test(tc, default_consumer);
 	tcase_add_test(tc, spinning_consumer);

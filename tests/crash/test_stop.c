@@ -232,6 +232,7 @@ Suite *suite_stop(void)
 	TCase *tc = tcase_create("stop");
 
 	tcase_set_timeout(tc, 200);
+	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	tcase_add_test(tc, stopped_producer_is_suspect_and_heals);
 	tcase_add_test(tc, stopped_and_killed);
 	tcase_add_test(tc, stopped_consumer_is_suspect_and_heals);

@@ -171,6 +171,11 @@ int support_count_mappings(void)
 
 /* ---- children ---- */
 
+void support_die_with_parent(void)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 pid_t support_fork(void)
 {
 	pid_t parent = getpid();

@@ -63,6 +63,9 @@ pid_t support_fork(void);
 /* Waits for a child; past the timeout kills it and returns -1. Else the wait status. */
 int support_wait(pid_t pid, int64_t timeout_ns);
 
+/* For processes that somebody else forked (Check does for each test): killed when the parent's thread ends. */
+void support_die_with_parent(void);
+
 /* SIGKILL and wait. */
 void support_kill(pid_t pid);
 
