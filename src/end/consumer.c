@@ -124,6 +124,7 @@ static int accept_grant(struct vshm_consumer *c, const struct vshm_entry *produc
 	}
 	vshmi_rx_connect(&c->rx, (const unsigned char *)link->section + producer->ring_offset, producer->ring_size,
 			 producer->other_start, &link->entry->position, &link->entry->armed, !link->light && !polls);
+	vshmi_rx_bind(&c->rx, &link->entry->what[0], link->id);
 	c->connected = true;
 	return 0;
 }
@@ -381,6 +382,9 @@ int vshm_consumer_recv(struct vshm_consumer *c, void *data, size_t size, size_t 
 					 c->end.name, view.size, size);
 	if (view.size)
 		vshmi_copy_in(data, view.data, view.size);
+	vshmi_fence_acquire();
+	if (!vshmi_rx_bound(&c->rx)) /* the slot was given up under this consumer: what was copied may be another's */
+		return finish(c, -ESTALE);
 	*received = view.size;
 	return vshm_consumer_release(c);
 }

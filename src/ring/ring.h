@@ -28,7 +28,8 @@ struct vshmi_tx {
 	uint64_t limit; /* a record may reach up to here without a closer look; 0 forces that look; atomic */
 	uint64_t room;	/* the limit as the last look found it, also while no consumer is there */
 	uint64_t reserved; /* payload bytes reserved at tail, plus 1; 0: nothing */
-	uint64_t sequence; /* records and pads so far */
+	uint64_t sequence; /* number of the next record or pad; its low 24 bits stand in the header */
+	uint64_t first_sequence; /* of the first record: random, so that a late reader of an older ring notices */
 	uint64_t published;   /* what `tail_word` says */
 	struct vshmi_word64 *tail_word;
 	const struct vshmi_word64 *peer_armed; /* `nobody` while no consumer is there, or when it polls */
@@ -49,6 +50,18 @@ struct vshmi_tx {
 /* `data`: `size` bytes, a power of two, 8-byte aligned; the words are in the producer's own section. */
 void vshmi_tx_init(struct vshmi_tx *tx, unsigned char *data, uint64_t size, struct vshmi_word64 *tail_word,
 		   struct vshmi_word64 *armed_word);
+
+/* Numbers the records from `sequence` on. Before the first one. */
+static inline void vshmi_tx_number_from(struct vshmi_tx *tx, uint32_t sequence)
+{
+	tx->sequence = tx->first_sequence = sequence;
+}
+
+/* Records so far, without pads. */
+static inline uint64_t vshmi_tx_records(const struct vshmi_tx *tx)
+{
+	return tx->sequence - tx->first_sequence - tx->pads;
+}
 
 /*
  * A consumer was granted: it starts at `start` (from vshmi_tx_resume). `armed` NULL: it only polls.
@@ -181,6 +194,8 @@ struct vshmi_rx {
 	uint64_t peeked_sequence; /* expected at peeked */
 	uint64_t returned;	  /* what `head_word` says */
 	const struct vshmi_word64 *tail_word;
+	const struct vshmi_word64 *peer_id_word; /* NULL: tail_word always belongs to this producer */
+	uint64_t peer_id;
 	const struct vshmi_word64 *peer_armed; /* the producer's */
 	struct vshmi_word64 *head_word;	       /* own */
 	struct vshmi_word64 *armed_word;       /* own */
@@ -197,6 +212,15 @@ void vshmi_rx_init(struct vshmi_rx *rx, struct vshmi_word64 *head_word, struct v
 /* A producer granted this consumer: read from `start` on. `size` and places were checked by wire. */
 void vshmi_rx_connect(struct vshmi_rx *rx, const unsigned char *data, uint64_t size, uint64_t start,
 		      const struct vshmi_word64 *tail_word, const struct vshmi_word64 *peer_armed, bool fence);
+
+/* From now on a tail counts only while `id_word` says `id`: the entry it stands in can get another user. */
+void vshmi_rx_bind(struct vshmi_rx *rx, const struct vshmi_word64 *id_word, uint64_t id);
+
+/* Is the ring still this producer's? */
+static inline bool vshmi_rx_bound(const struct vshmi_rx *rx)
+{
+	return !rx->peer_id_word || vshmi_load64(rx->peer_id_word) == rx->peer_id;
+}
 
 /* The producer is gone, or not to be looked at any more: nothing is readable. */
 void vshmi_rx_disconnect(struct vshmi_rx *rx);

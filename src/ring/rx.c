@@ -20,6 +20,7 @@ void vshmi_rx_connect(struct vshmi_rx *rx, const unsigned char *data, uint64_t s
 	rx->head = rx->tail = rx->peeked = rx->returned = start;
 	rx->peeked_count = 0;
 	rx->tail_word = tail_word;
+	rx->peer_id_word = NULL;
 	rx->peer_armed = peer_armed;
 	rx->fence = fence;
 	rx->rung = 0;
@@ -27,6 +28,12 @@ void vshmi_rx_connect(struct vshmi_rx *rx, const unsigned char *data, uint64_t s
 	rx->sequence = UINT64_MAX; /* matches no 24-bit number, so that the first record takes the slow path */
 	rx->fault = (struct vshmi_ring_fault){0, 0, 0};
 	vshmi_store_release64(rx->head_word, start);
+}
+
+void vshmi_rx_bind(struct vshmi_rx *rx, const struct vshmi_word64 *id_word, uint64_t id)
+{
+	rx->peer_id_word = id_word;
+	rx->peer_id = id;
 }
 
 void vshmi_rx_disconnect(struct vshmi_rx *rx)
@@ -47,6 +54,9 @@ int vshmi_rx_refresh(struct vshmi_rx *rx)
 
 	if (tail == rx->tail)
 		return rx->tail == rx->head ? -EAGAIN : 0;
+	/* the id after the tail: vshmi_entry_open() clears the old id before it stores a new position */
+	if (!vshmi_rx_bound(rx))
+		return -EAGAIN;
 	if (tail % 8)
 		return broken(rx, VSHM_RULE_TAIL_ALIGN, rx->tail, tail);
 	if (tail - rx->tail > rx->size - (rx->tail - rx->head))
