@@ -7,7 +7,7 @@ set -euo pipefail
 build=(gcc libc6-dev cmake ninja-build pkg-config libjson-c-dev libinih-dev check python3)
 # make: what CMake falls back to in the install test; llvm: symbolizer of the sanitizers; libck-dev: compared by bench.
 test=(g++ make clang libclang-rt-dev llvm binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-	libck-dev strace scdoc shellcheck procps util-linux)
+	libck-dev strace scdoc shellcheck procps util-linux patch)
 
 usage() {
 	cat <<-'EOF'
