@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static unsigned char *ring;
 static uint64_t size;
-static struct vshmi_word64 tail, producer_armed, head, consumer_armed;
+static struct vshmi_word64 tail, producer_armed, producer_id, head, consumer_armed;
 static struct vshmi_rx rx;
 static uint64_t honest_tail, honest_sequence; /* where a lawful record would go */
 
@@ -40,6 +40,9 @@ static void begin(void)
 	set_word(&producer_armed, 0);
 	vshmi_rx_init(&rx, &head, &consumer_armed);
 	vshmi_rx_connect(&rx, ring, size, start, &tail, &producer_armed, fetch_byte() & 1);
+	set_word(&producer_id, 7);
+	if (fetch_byte() & 1)
+		vshmi_rx_bind(&rx, &producer_id, 7);
 	fetch_hint(&producer_armed);
 }
 
@@ -88,7 +91,7 @@ static void refresh(void)
 	uint64_t before = rx.tail;
 	int rc;
 
-	fetch_call(1);
+	fetch_call(2); /* tail, and the id that says whose it is */
 	rc = vshmi_rx_refresh(&rx);
 	FETCH_ASSERT(rc == 0 || rc == -EAGAIN || rc == -EPROTO);
 	FETCH_ASSERT(rc != -EPROTO || (rx.tail == before && rx.fault.rule));

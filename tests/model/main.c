@@ -25,6 +25,8 @@ static const struct {
 	{{"writer", "release store of", "head"},
 	 "a consumer that begins has read nothing; the fence of its opening orders the rest"},
 	{{"reader", "acquire load of", "position"}, "the ring loads the tail itself before it reads a record"},
+	{{"writer", "release store of", "tail"},
+	 "a producer that begins has written nothing; the fence of its opening orders the rest"},
 	{{"rival", "release clearing of", "entry's id"}, RIVAL},
 	{{"rival", "release fence after store of", "entry's id"}, RIVAL},
 	{{"rival", "release store of", "entry's id"}, RIVAL},

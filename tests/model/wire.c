@@ -300,6 +300,47 @@ static void look_at_head(void)
 	VMC_ASSERT(rc == -EAGAIN && tx.head == 64, "the head of another: rule %u", tx.fault.rule);
 }
 
+/* ---- the same for a producer's entry, whose consumer still looks at the tail ---- */
+
+static struct vshmi_word64 own_head;
+static struct vshmi_rx rx;
+
+static void declare_tail(void)
+{
+	make_entry(&first_ring, 7);
+	make_entry(&second_ring, 9);
+	second_ring.name[0] = first_ring.name[0];
+	second_ring.ring_size = first_ring.ring_size;
+	first_ring.position = 64;
+	second_ring.position = 0;
+	name_entry();
+	vmc_name(&section.directory[0].position, 8, "tail");
+	vmc_quiet(&section.directory[0].other_peer, 4);
+	vmc_quiet(&section.directory[0].other_incarnation, 24);
+}
+
+static void setup_tail(void)
+{
+	memset(&section, 0, sizeof(section));
+	memcpy(&section.directory[0], &first_ring, sizeof(first_ring));
+	vshmi_rx_init(&rx, &own_head, &own_armed);
+	vshmi_rx_connect(&rx, own_ring, sizeof(own_ring), 64, &section.directory[0].position, &own_armed, true);
+	vshmi_rx_bind(&rx, &section.directory[0].what[0], 7);
+}
+
+static void produce_elsewhere(void)
+{
+	reuse_entry();
+	vshmi_store_release64(&section.directory[0].position, 128); /* as vshmi_tx_publish() */
+}
+
+static void look_at_tail(void)
+{
+	int rc = vshmi_rx_refresh(&rx);
+
+	VMC_ASSERT(rc == -EAGAIN && rx.tail == 64, "the tail of another: rule %u", rx.fault.rule);
+}
+
 /* ---- two producers of one name, each in its own section: never both go on ---- */
 
 static struct vshmi_shared_section sections[2];
@@ -368,6 +409,7 @@ const struct vmc_scenario wire_scenarios[] = {
 	SCENARIO("entry's id", entry, reuse_entry, watch_entry),
 	SCENARIO("grant", grant, grant_another, read_grant),
 	SCENARIO("head of a reused entry", head, start_elsewhere, look_at_head),
+	SCENARIO("tail of a reused entry", tail, produce_elsewhere, look_at_tail),
 	{
 		.name = "two producers of one name",
 		.declare = declare_rivals,

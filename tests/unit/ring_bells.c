@@ -360,10 +360,83 @@ START_TEST(attention_takes_the_slow_path_once)
 }
 END_TEST
 
+/* ---- an entry that gets another user ---- */
+
+START_TEST(a_head_counts_for_its_consumer_only)
+{
+	struct vshmi_word64 id;
+	struct world w;
+	void *data;
+
+	world_open(&w, 64, 0, 0);
+	vshmi_store64(&id, 7);
+	vshmi_tx_bind(&w.tx, &id, 7);
+	ck_ok(world_send(&w, 8, 0));
+	world_expect(&w, 8, 0);
+	ck_ok(vshmi_tx_drained(&w.tx));
+	ck_ok(world_send(&w, 8, 1));
+	vshmi_store64(&id, 9);
+	for (uint64_t head = 0; head < 100; head += 4) {
+		vshmi_store64(&w.head, head);
+		ck_is(vshmi_tx_drained(&w.tx), -EAGAIN);
+		ck_ok(vshmi_tx_reserve_slow(&w.tx, 8, &data));
+		ck_assert_uint_eq(w.tx.head, 16);
+		ck_assert_uint_eq(w.tx.fault.rule, VSHM_RULE_NONE);
+	}
+	vshmi_tx_disconnect(&w.tx, true);
+	ck_assert_uint_eq(w.tx.head, 16);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(a_tail_counts_for_its_producer_only)
+{
+	struct vshmi_word64 id;
+	struct world w;
+
+	world_open(&w, 64, 0, 0);
+	vshmi_store64(&id, 7);
+	vshmi_rx_bind(&w.rx, &id, 7);
+	ck_ok(world_send(&w, 8, 0));
+	world_expect(&w, 8, 0);
+	vshmi_store64(&id, 9);
+	for (uint64_t tail = 0; tail < 100; tail += 4) {
+		vshmi_store64(&w.tail, tail);
+		ck_is(vshmi_rx_refresh(&w.rx), -EAGAIN);
+		ck_assert_uint_eq(w.rx.tail, 16);
+		ck_assert_uint_eq(w.rx.fault.rule, VSHM_RULE_NONE);
+	}
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(records_are_counted_from_any_number)
+{
+	struct world w;
+
+	world_open(&w, 64, 0, 0);
+	vshmi_tx_number_from(&w.tx, 0xfffffe);
+	for (uint64_t i = 0; i < 20; i++) {
+		while (world_send(&w, 16, i)) {
+			struct vshm_view view;
+
+			ck_is(world_peek(&w, &view, 1), -EAGAIN);
+			(void)vshmi_rx_return(&w.rx);
+		}
+		ck_assert_uint_eq(vshmi_tx_records(&w.tx), i + 1);
+		world_expect(&w, 16, i);
+	}
+	ck_assert_uint_gt(w.tx.pads, 0);
+	ck_assert_uint_eq(w.rx.records, 20);
+	world_close(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ring_bells");
 	TCase *bells = tcase_create("bells"), *next = tcase_create("next consumer");
+	TCase *other = tcase_create("other user");
 
 	tcase_add_test(bells, nobody_awake_is_rung);
 	tcase_add_test(bells, a_sleeping_consumer_is_rung_once);
@@ -383,6 +456,10 @@ int main(void)
 	tcase_add_test(next, nor_is_it_after_a_head_that_was_not_believed);
 	tcase_add_test(next, a_head_beyond_the_tail_word_is_refused_after_a_discard);
 	tcase_add_test(next, attention_takes_the_slow_path_once);
+	tcase_add_test(other, a_head_counts_for_its_consumer_only);
+	tcase_add_test(other, a_tail_counts_for_its_producer_only);
+	tcase_add_test(other, records_are_counted_from_any_number);
+	suite_add_tcase(suite, other);
 	suite_add_tcase(suite, bells);
 	suite_add_tcase(suite, next);
 	return unit_run("ring_bells", suite);
