@@ -13,45 +13,35 @@ void vshmi_directory_changed(struct vshm_region *region)
 	vshmi_store_release64(changes, vshmi_load64(changes) + 1);
 }
 
-struct reference {
-	const struct vshm_region *region;
-	uint64_t id;
-};
-
-static int refers_to(void *arg, const struct vshmi_seen *seen)
+/*
+ * Does the other side still refer to a closed entry of ours? A producer's: only the consumer that was granted counts, and
+ * only while it has not left. A consumer's: the producer that granted it, until it has noted the final head.
+ */
+static bool still_needed(const struct vshm_region *region, const struct vshmi_own *own)
 {
-	const struct reference *reference = arg;
+	int rc = vshmi_link_check(region, &own->link);
 
-	return seen->entry.kind == VSHM_CONSUMER && seen->entry.state == VSHM_END_OPEN &&
-	       seen->entry.other_id == reference->id && seen->entry.other_peer == reference->region->self &&
-	       seen->entry.other_incarnation == reference->region->incarnation &&
-	       !vshmi_peer_dead(reference->region, seen->peer);
+	if (!own->link.id)
+		return false;
+	if (own->kind == VSHM_PRODUCER)
+		return !rc;
+	return (!rc || rc == -ENODATA) && vshmi_load_acquire64(&own->link.entry->other_id) == own->id;
 }
 
-/* Does the producer still name our consumer, and so perhaps look at its final head? */
-static bool still_granted(const struct vshm_region *region, const struct vshmi_own *own)
+/*
+ * Frees closed entries. `urgent`: there is no room without, so those that were needed for long enough go, too: what a peer
+ * says of itself cannot hold this one's entries and memory for ever.
+ */
+static void reclaim(struct vshm_region *region, bool urgent)
 {
-	const struct vshmi_link *link = &own->link;
-	int rc = vshmi_link_check(region, link);
+	int64_t now = vshmi_clock_ns();
 
-	return link->id && (!rc || rc == -ENODATA) && vshmi_load_acquire64(&link->entry->other_id) == own->id;
-}
-
-static bool still_needed(struct vshm_region *region, const struct vshmi_own *own)
-{
-	struct reference reference = {region, own->id};
-
-	if (own->kind == VSHM_CONSUMER)
-		return still_granted(region, own);
-	return vshmi_directory_visit(region, refers_to, &reference) != 0;
-}
-
-static void reclaim(struct vshm_region *region)
-{
 	for (unsigned i = 0; i < VSHM_ENTRIES; i++) {
 		struct vshmi_own *own = &region->own[i];
 
-		if (own->state != VSHM_END_CLOSED || still_needed(region, own))
+		if (own->state != VSHM_END_CLOSED)
+			continue;
+		if (still_needed(region, own) && !(urgent && now - own->closed_ns > VSHMI_DRAIN_NS))
 			continue;
 		vshmi_entry_free(&region->section->directory[i]);
 		memset(own, 0, sizeof(*own));
@@ -95,13 +85,18 @@ static uint64_t ring_place(const struct vshm_region *region, uint64_t size)
 	return 0;
 }
 
-uint64_t vshmi_ring_room(struct vshm_region *region)
+static uint64_t largest_ring(const struct vshm_region *region)
 {
-	reclaim(region);
 	for (uint64_t size = VSHM_MAX_RING; size >= VSHM_MIN_RING; size /= 2)
 		if (ring_place(region, size))
 			return size;
 	return 0;
+}
+
+uint64_t vshmi_ring_room(struct vshm_region *region)
+{
+	reclaim(region, false);
+	return largest_ring(region);
 }
 
 static int free_index(const struct vshm_region *region)
@@ -109,6 +104,19 @@ static int free_index(const struct vshm_region *region)
 	for (int i = 0; i < (int)VSHM_ENTRIES; i++)
 		if (region->own[i].state == VSHM_END_FREE)
 			return i;
+	return -ENOSPC;
+}
+
+/* A free entry, and a place for a ring of `ring_size` (0: none). -ENOSPC: one of them is not there. */
+static int find_room(struct vshm_region *region, uint64_t ring_size, int *index, uint64_t *place)
+{
+	for (int urgent = 0; urgent <= 1; urgent++) {
+		reclaim(region, urgent);
+		*index = free_index(region);
+		*place = ring_size ? ring_place(region, ring_size) : 0;
+		if (*index >= 0 && (!ring_size || *place))
+			return 0;
+	}
 	return -ENOSPC;
 }
 
@@ -123,19 +131,15 @@ int vshmi_entry_take(struct vshm_region *region, struct vshmi_end *end, uint64_t
 	};
 	int index;
 
-	reclaim(region);
-	index = free_index(region);
-	if (index < 0)
-		return vshmi_region_fail(region, -ENOSPC, "all %u directory entries of this peer are in use: close some ends",
-					 VSHM_ENTRIES);
-	if (ring_size) {
-		entry.ring_offset = ring_place(region, ring_size);
-		if (!entry.ring_offset)
+	if (find_room(region, ring_size, &index, &entry.ring_offset)) {
+		if (index < 0)
 			return vshmi_region_fail(region, -ENOSPC,
-						 "a ring of %llu bytes does not fit: the largest possible now is %llu bytes (the "
-						 "section has %llu): make the region larger, or the ring smaller",
-						 (unsigned long long)ring_size, (unsigned long long)vshmi_ring_room(region),
-						 (unsigned long long)own_section_size(region));
+						 "all %u directory entries of this peer are in use: close some ends", VSHM_ENTRIES);
+		return vshmi_region_fail(region, -ENOSPC,
+					 "a ring of %llu bytes does not fit: the largest possible now is %llu bytes (the "
+					 "section has %llu): make the region larger, or the ring smaller",
+					 (unsigned long long)ring_size, (unsigned long long)largest_ring(region),
+					 (unsigned long long)own_section_size(region));
 	}
 	region->next_id++;
 	memcpy(entry.name, end->name, sizeof(entry.name));
@@ -157,6 +161,7 @@ int vshmi_entry_take(struct vshm_region *region, struct vshmi_end *end, uint64_t
 void vshmi_entry_retire(struct vshm_region *region, struct vshmi_end *end)
 {
 	struct vshmi_own *own = &region->own[end->index];
+	struct vshmi_link link;
 
 	if (vshmi_region_usable(region)) { /* the section may be somebody else's by now */
 		memset(own, 0, sizeof(*own));
@@ -164,12 +169,14 @@ void vshmi_entry_retire(struct vshm_region *region, struct vshmi_end *end)
 	}
 	own->state = VSHM_END_CLOSED;
 	own->end = NULL;
+	own->closed_ns = vshmi_clock_ns();
 	if (end->link.id) /* else the last one that was withdrawn */
 		own->link = end->link;
-	reclaim(region);
+	link = own->link;
+	reclaim(region, false);
 	vshmi_directory_changed(region);
-	if (own->link.id)
-		vshmi_peer_ring(region, own->link.peer);
+	if (link.id)
+		vshmi_peer_ring(region, link.peer);
 }
 
 struct vshmi_end *vshmi_handle_take(struct vshm_region *region)

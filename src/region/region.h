@@ -15,7 +15,7 @@
 #include <vshm/error.h>
 #include <vshm/region.h>
 
-/* A slot's last records may be drained for so long before a new peer takes the slot all the same. */
+/* The last records of a slot, or of a closed ring, may be drained for so long before the place is taken all the same. */
 #define VSHMI_DRAIN_NS (INT64_C(5) * 1000 * 1000 * 1000)
 
 /* After the kernel's mark alone, where nothing says that the whole process is gone. Not a fence against the hostile. */
@@ -63,6 +63,7 @@ struct vshmi_own {
 	uint32_t state; /* enum vshm_end_state */
 	uint32_t kind;
 	uint64_t id, ring_offset, ring_size;
+	int64_t closed_ns;
 	struct vshmi_end *end;
 	struct vshmi_link link;
 };

@@ -38,7 +38,8 @@ void vshmi_rx_bind(struct vshmi_rx *rx, const struct vshmi_word64 *id_word, uint
 
 void vshmi_rx_disconnect(struct vshmi_rx *rx)
 {
-	rx->tail = rx->head;
+	rx->tail = rx->peeked = rx->head;
+	rx->peeked_count = 0;
 	rx->tail_word = NULL;
 }
 

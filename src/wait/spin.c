@@ -13,9 +13,6 @@
 /* Looks between two looks at the clock, which costs as much as some 20 of them. */
 #define LOOKS_PER_CLOCK 32
 
-/* Looks before the first look at the clock. */
-#define BRIEF_LOOKS 48
-
 /* Some 200 ns: what a burst gains by more is less than what waiting for it costs. */
 #define MOST_PAUSES 16
 
@@ -29,24 +26,18 @@ void vshmi_spin_init(struct vshmi_spin *spin, uint32_t spin_us)
 	spin->pauses = 1;
 }
 
-static void pause_between_looks(const struct vshmi_spin *spin)
-{
-	for (unsigned i = 0; i < spin->pauses; i++)
-		vshmi_cpu_relax();
-}
-
 int vshmi_spin_briefly(struct vshmi_spin *spin, int (*look)(void *end), void *end)
 {
 	if (!spin->budget_ns)
 		return -EAGAIN;
-	for (int i = 0; i < BRIEF_LOOKS; i++) {
+	for (int i = 0; i < VSHMI_BRIEF_LOOKS; i++) {
 		int rc = look(end);
 
 		if (rc != -EAGAIN) {
 			spin->recent_ns -= spin->recent_ns / 8;
 			return rc;
 		}
-		pause_between_looks(spin);
+		vshmi_spin_pause(spin);
 	}
 	return -EAGAIN;
 }
@@ -67,7 +58,7 @@ int vshmi_spin(struct vshmi_spin *spin, int (*look)(void *end), void *end, int64
 			rc = look(end);
 			if (rc != -EAGAIN)
 				return rc;
-			pause_between_looks(spin);
+			vshmi_spin_pause(spin);
 		}
 		now = vshmi_clock_ns();
 	} while (now < until);
@@ -85,6 +76,8 @@ void vshmi_spin_learn(struct vshmi_spin *spin, int64_t waited_ns)
 
 void vshmi_spin_found(struct vshmi_spin *spin, bool several)
 {
+	if (!spin->budget_ns)
+		return;
 	if (several && spin->pauses < MOST_PAUSES)
 		spin->pauses *= 2;
 	else if (!several && spin->pauses > 1)

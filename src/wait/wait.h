@@ -60,6 +60,16 @@ int vshmi_spin(struct vshmi_spin *spin, int (*look)(void *end), void *end, int64
 /* A wait is over that took so long: learn from it. */
 void vshmi_spin_learn(struct vshmi_spin *spin, int64_t waited_ns);
 
+/* Looks before the first look at the clock. */
+#define VSHMI_BRIEF_LOOKS 48
+
+/* Between two looks. */
+static inline void vshmi_spin_pause(const struct vshmi_spin *spin)
+{
+	for (unsigned i = 0; i < spin->pauses; i++)
+		vshmi_cpu_relax();
+}
+
 /* A wait found one thing, or several. Looking less often makes bursts of what comes fast; what comes singly is looked for often. */
 void vshmi_spin_found(struct vshmi_spin *spin, bool several);
 
