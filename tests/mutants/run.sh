@@ -22,6 +22,11 @@ usage() {
 quick=(rx-length-unchecked rx-tail-relaxed rx-return-no-fence tx-head-range tx-start-behind-the-tail-word
 	sleep-arms-after-the-look sleep-on-a-spent-ring superblock-magic-first entry-grant-not-framed entry-ring-overflow)
 
+if ! command -v patch >/dev/null; then
+	echo "skipped: patch is not installed"
+	exit 77
+fi
+
 mode=all names=()
 for argument in "$@"; do
 	case $argument in
