@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define BENCH_TRIES 3
 #define BENCH_PATIENCE_NS UINT64_C(10000000000)
 
 int bench_pin(int core)
@@ -67,7 +68,7 @@ static int start(const struct bench_options *options, struct bench_job *job, pid
 }
 
 /* Takes the exit of children that have ended. pid 0: reaped. Returns 1 if one of them failed. */
-static int reap(pid_t pid[2])
+static int reap(struct bench_job *job, pid_t pid[2])
 {
 	int failed = 0, status;
 
@@ -76,6 +77,9 @@ static int reap(pid_t pid[2])
 			continue;
 		pid[role] = 0;
 		failed |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+		if (WIFSIGNALED(status))
+			snprintf(job->control->error[role], sizeof(job->control->error[role]), "killed by signal %d",
+				 WTERMSIG(status));
 	}
 	return failed;
 }
@@ -97,7 +101,7 @@ static int await(struct bench_job *job, pid_t pid[2], _Atomic unsigned *word, un
 	uint64_t deadline = bench_now() + BENCH_PATIENCE_NS;
 
 	while (atomic_load(word) < value) {
-		if (reap(pid))
+		if (reap(job, pid))
 			return 1;
 		if (bench_now() > deadline)
 			return bench_error(job, what, 0);
@@ -111,7 +115,7 @@ static int join(struct bench_job *job, pid_t pid[2])
 	uint64_t deadline = bench_now() + BENCH_PATIENCE_NS;
 
 	while (pid[0] > 0 || pid[1] > 0) {
-		if (reap(pid))
+		if (reap(job, pid))
 			return 1;
 		if (bench_now() > deadline)
 			return bench_error(job, "did not come to its end", 0);
@@ -136,6 +140,9 @@ static int lead(const struct bench_options *options, struct bench_job *job, pid_
 	return join(job, pid);
 }
 
+/* Nothing came between the start and the stop: on a busy machine a child can be off its core for so long. */
+#define TRY_AGAIN 2
+
 static int collect(struct bench_job *job, struct bench_sample *sample)
 {
 	const struct bench_control *control = job->control;
@@ -143,7 +150,7 @@ static int collect(struct bench_job *job, struct bench_sample *sample)
 	if (control->sent != control->received)
 		return bench_error(job, "messages were lost", 0);
 	if (control->ns <= 0)
-		return bench_error(job, "nothing was measured", 0);
+		return TRY_AGAIN;
 	sample->ns = control->ns;
 	sample->p99_ns = control->p99_ns;
 	sample->measured = control->measured;
@@ -151,13 +158,15 @@ static int collect(struct bench_job *job, struct bench_sample *sample)
 	return 0;
 }
 
-static void complain(const struct bench_job *job)
+static void complain(const struct bench_job *job, int rc)
 {
 	const struct bench_control *control = job->control;
 	const char *side = job->candidate->work == BENCH_STREAM ? "consumer" : "answering side";
 
 	fprintf(stderr, "vshm-bench: %s, %s, %zu B failed\n", bench_work_names[job->candidate->work],
 		job->candidate->name, job->size);
+	if (rc == TRY_AGAIN)
+		fprintf(stderr, "  nothing was measured, in %d attempts; give it more --seconds\n", BENCH_TRIES);
 	if (control->error[0][0])
 		fprintf(stderr, "  %s\n", control->error[0]);
 	if (control->error[1][0])
@@ -177,29 +186,51 @@ static void fill_job(struct bench_job *job, const struct bench_candidate *candid
 		job->batch = 1;
 }
 
+static int run_children(const struct bench_options *options, struct bench_job *job, struct bench_sample *sample)
+{
+	pid_t pid[2] = {0, 0};
+	int rc = start(options, job, pid);
+
+	if (!rc)
+		rc = lead(options, job, pid);
+	if (!rc)
+		rc = collect(job, sample);
+	kill_all(pid);
+	return rc;
+}
+
+/* 0, 1 (failed) or TRY_AGAIN. */
+static int run_once(const struct bench_options *options, struct bench_job *job, struct bench_sample *sample)
+{
+	int rc;
+
+	memset(job->control, 0, sizeof(*job->control));
+	fflush(NULL);
+	rc = job->candidate->setup(job);
+	if (!rc) {
+		rc = run_children(options, job, sample);
+		if (job->candidate->teardown)
+			job->candidate->teardown(job);
+	}
+	close_all(job);
+	return rc;
+}
+
 /* Returns 0, or 1 after a complaint on stderr. */
 int bench_run(const struct bench_options *options, const struct bench_candidate *candidate, size_t size,
 	      struct bench_sample *sample)
 {
 	struct bench_job job;
-	pid_t pid[2] = {0, 0};
-	int failed;
+	int rc = TRY_AGAIN;
 
 	fill_job(&job, candidate, size);
 	job.control = mmap(NULL, sizeof(*job.control), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (job.control == MAP_FAILED)
 		return 1;
-	fflush(NULL);
-	failed = candidate->setup(&job);
-	if (!failed) {
-		failed = start(options, &job, pid) || lead(options, &job, pid) || collect(&job, sample);
-		kill_all(pid);
-		if (candidate->teardown)
-			candidate->teardown(&job);
-	}
-	close_all(&job);
-	if (failed)
-		complain(&job);
+	for (int i = 0; i < BENCH_TRIES && rc == TRY_AGAIN; i++)
+		rc = run_once(options, &job, sample);
+	if (rc)
+		complain(&job, rc);
 	munmap(job.control, sizeof(*job.control));
-	return failed;
+	return rc != 0;
 }

@@ -103,7 +103,8 @@ static void print_work(const struct bench_report *report, FILE *out, enum bench_
 			last = report->results[i].candidate;
 	if (!last)
 		return;
-	fprintf(out, "\n%s (ratio: %s)\n  %-*s", titles[work],
+	fprintf(out, "\n%s (%sratio: %s)\n  %-*s", titles[work],
+		work == BENCH_ROUND_POLL || work == BENCH_ROUND_QUICK ? "timed 64 at once; " : "",
 		work == BENCH_STREAM ? "higher is faster" : "lower is faster", NAME_WIDTH + UNIT_WIDTH, "");
 	for (unsigned i = 0; i < count; i++)
 		print_size(out, sizes[i]);
