@@ -129,6 +129,11 @@ int main(int argc, char **argv)
 	report.options = &options;
 	if (plan(&report))
 		return 1;
+	if (!report.count) {
+		fprintf(stderr, "vshm-bench: skipped: nothing here fits --only and --size; see --list\n");
+		free(report.results);
+		return BENCH_SKIP;
+	}
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	rc = run(&report);
