@@ -22,6 +22,7 @@
 #define DECISIONS 8192
 #define STEPS 20000
 #define SITES 64
+#define SITE_CACHE 1024
 #define SCENARIOS 32
 
 enum state { READY, ASLEEP, ENDED };
@@ -59,6 +60,10 @@ static unsigned preemptions_left, stale_left, steps;
 static struct vmc_site sites[SITES];
 static const struct vmc_scenario *site_scenarios[SITES][SCENARIOS];
 static unsigned site_count, weakened;
+static struct {
+	struct vmc_site site;
+	unsigned index;
+} site_cache[SITE_CACHE]; /* of this exploration, by address of the texts */
 static bool explaining;
 static struct vmc_result *result;
 
@@ -212,10 +217,8 @@ static void met_in(unsigned site)
 	site_scenarios[site][i] = scenario;
 }
 
-/* True when this site is the weakened one. Notes that it exists. */
-static bool weak(const char *what, const char *word)
+static unsigned find_site(const char *role, const char *what, const char *word)
 {
-	const char *role = scenario->thread[me].role;
 	unsigned i = 0;
 
 	while (i < site_count &&
@@ -227,7 +230,23 @@ static bool weak(const char *what, const char *word)
 		sites[site_count++] = (struct vmc_site){role, what, word};
 	if (weakened == VMC_NOT_WEAKENED)
 		met_in(i);
-	return i == weakened;
+	return i;
+}
+
+/* True when this site is the weakened one. Notes that it exists. The texts of one scenario are always the same ones. */
+static bool weak(const char *what, const char *word)
+{
+	const char *role = scenario->thread[me].role;
+	unsigned slot = (unsigned)((uintptr_t)what * 31 + (uintptr_t)word * 7 + (uintptr_t)role) % SITE_CACHE;
+
+	while (site_cache[slot].site.what && (site_cache[slot].site.what != what ||
+					      site_cache[slot].site.word != word || site_cache[slot].site.role != role))
+		slot = (slot + 1) % SITE_CACHE;
+	if (!site_cache[slot].site.what) {
+		site_cache[slot].site = (struct vmc_site){role, what, word};
+		site_cache[slot].index = find_site(role, what, word);
+	}
+	return site_cache[slot].index == weakened;
 }
 
 bool vmc_site_in(unsigned index, const struct vmc_scenario *where)
@@ -615,6 +634,7 @@ void vmc_explore(const struct vmc_scenario *what, unsigned weak_site, uint64_t m
 {
 	declare(what);
 	weakened = weak_site;
+	memset(site_cache, 0, sizeof(site_cache));
 	result = out;
 	memset(out, 0, sizeof(*out));
 	decision_count = 0;

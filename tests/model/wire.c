@@ -396,14 +396,15 @@ static void finish_rivals(void)
 	VMC_ASSERT(!went_on[0] || !went_on[1], "two producers of one name");
 }
 
-#define SCENARIO(title, what, write, read) \
+#define SCENARIO(title, what, write, read) SCENARIO_WITH(3, title, what, write, read)
+#define SCENARIO_WITH(bound, title, what, write, read) \
 	{ \
 		.name = title, .declare = declare_##what, .setup = setup_##what, \
-		.thread = {{"writer", write}, {"reader", read}}, .preemptions = 3, .stale = 3, \
+		.thread = {{"writer", write}, {"reader", read}}, .preemptions = (bound), .stale = (bound), \
 	}
 
 const struct vmc_scenario wire_scenarios[] = {
-	SCENARIO("superblock", superblock, format, read_superblock),
+	SCENARIO_WITH(2, "superblock", superblock, format, read_superblock),
 	SCENARIO("identity", identity, take_slot, read_identity),
 	SCENARIO("entry", entry, reuse_entry, read_entry),
 	SCENARIO("entry's id", entry, reuse_entry, watch_entry),

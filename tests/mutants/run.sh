@@ -77,7 +77,7 @@ cc=${CC:-cc}
 read -ra check_flags < <(pkg-config --cflags --libs check)
 
 build_model() {
-	"$cc" "${common[@]}" -O1 -DVSHM_TEST_HOOKS=1 -Itests/model "${base[@]}" src/wire/*.c src/ring/*.c \
+	"$cc" "${common[@]}" -O2 -DVSHM_TEST_HOOKS=1 -Itests/model "${base[@]}" src/wire/*.c src/ring/*.c \
 		src/wait/sleep.c tests/model/*.c -o gate
 }
 
