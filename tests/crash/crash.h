@@ -40,6 +40,9 @@ struct scene {
 };
 void scene_open(struct scene *s, uint32_t peers);
 void scene_close(struct scene *s);
+
+/* The same region, with notes for a second peer. */
+void scene_second(struct scene *second, const struct scene *first);
 struct vshm_region *scene_attach(const struct scene *s, vshm_peer peer, uint32_t lease_ms);
 struct notes *map_notes(const char *path);
 

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct doomed {
@@ -133,9 +135,22 @@ static void *read_for_ever(void *arg)
 	return NULL;
 }
 
-/* Three threads in read(2) at once, over the whole ring, and never a commit: a dying process writes for as long as any
-   of its threads is inside the kernel. */
-static int pour_into_reserved(struct doomed *d)
+/* Reads zeros into the same memory a thousand times, in one call that nothing interrupts, not even SIGKILL. */
+static void *flood_for_ever(void *arg)
+{
+	const struct reader *r = arg;
+	struct iovec vector[1000];
+
+	for (size_t i = 0; i < sizeof(vector) / sizeof(vector[0]); i++)
+		vector[i] = (struct iovec){r->data, r->size};
+	while (preadv(r->fd, vector, sizeof(vector) / sizeof(vector[0]), 0) > 0)
+		;
+	return NULL;
+}
+
+/* Threads inside the kernel at once, over the whole ring, and never a commit: a dying process writes for as long as any of
+   its threads is in there. */
+static int write_into_reserved(struct doomed *d, int fd, void *(*run)(void *))
 {
 	struct vshm_producer *p = NULL;
 	struct reader readers[3];
@@ -151,14 +166,28 @@ static int pour_into_reserved(struct doomed *d)
 	if (rc)
 		return give_up(d, "reserve all", rc);
 	for (unsigned i = 0; i < 3; i++) {
-		readers[i] = (struct reader){d->fd, (unsigned char *)data + i * part, part};
-		if (pthread_create(&threads[i], NULL, read_for_ever, &readers[i]))
+		readers[i] = (struct reader){fd, (unsigned char *)data + i * part, part};
+		if (pthread_create(&threads[i], NULL, run, &readers[i]))
 			return 1;
 	}
 	note(d->notes->ready, 2);
 	for (unsigned i = 0; i < 3; i++)
 		(void)pthread_join(threads[i], NULL);
 	return 0;
+}
+
+static int pour(struct doomed *d)
+{
+	return write_into_reserved(d, d->fd, read_for_ever);
+}
+
+static int flood(struct doomed *d)
+{
+	int fd = memfd_create("zeros", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, 1 << 30))
+		return give_up(d, "memfd", -errno);
+	return write_into_reserved(d, fd, flood_for_ever);
 }
 
 /* ---- a consumer ---- */
@@ -260,8 +289,8 @@ static const struct {
 	const char *name;
 	int (*run)(struct doomed *d);
 } roles[] = {
-	{"produce", produce}, {"pipe", produce_from_pipe}, {"pour", pour_into_reserved},
-	{"consume", consume}, {"idle", idle},
+	{"produce", produce}, {"succeed", produce}, {"pipe", produce_from_pipe}, {"pour", pour},
+	{"flood", flood},     {"consume", consume}, {"idle", idle},
 };
 
 static int play(struct doomed *d, const char *role)
@@ -291,7 +320,9 @@ int peer_main(int argc, char **argv)
 	if (!d.notes)
 		return 2;
 	o.peer = (vshm_peer)strtoul(argv[5], NULL, 10);
-	rc = vshm_region_open(argv[3], &o, &d.region, NULL);
+	do
+		rc = vshm_region_open(argv[3], &o, &d.region, NULL);
+	while (rc == -EBUSY && !strcmp(argv[2], "succeed")); /* waits for the present user's death */
 	if (rc)
 		return give_up(&d, "region open", rc);
 	return play(&d, argv[2]);

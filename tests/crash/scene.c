@@ -47,6 +47,15 @@ void scene_close(struct scene *s)
 	(void)unlink(s->notes_path);
 }
 
+void scene_second(struct scene *second, const struct scene *first)
+{
+	*second = *first;
+	second->seed++;
+	snprintf(second->notes_path, sizeof(second->notes_path), "%.500s2", first->notes_path);
+	second->notes = map_notes(second->notes_path);
+	ck_assert_ptr_nonnull(second->notes);
+}
+
 struct vshm_region *scene_attach(const struct scene *s, vshm_peer peer, uint32_t lease_ms)
 {
 	struct vshm_open_options o = VSHM_OPEN_OPTIONS_INIT;

@@ -22,16 +22,6 @@ static void check_remains(struct scene *s)
 	ck_assert_int_eq(vshm_region_close(o), 0);
 }
 
-/* The same region, with notes for a second peer. */
-static void scene_of_second(struct scene *second, const struct scene *first)
-{
-	*second = *first;
-	second->seed++;
-	snprintf(second->notes_path, sizeof(second->notes_path), "%.500s2", first->notes_path);
-	second->notes = map_notes(second->notes_path);
-	ck_assert_ptr_nonnull(second->notes);
-}
-
 /* After the murders both slots work, with a stream from the first record to the last. */
 static void stream_in_order(struct scene *from, struct scene *to, uint64_t run)
 {
@@ -66,7 +56,7 @@ START_TEST(both_killed)
 	struct scene s, second;
 
 	scene_open(&s, 2);
-	scene_of_second(&second, &s);
+	scene_second(&second, &s);
 	for (unsigned i = 0; i < count; i++) {
 		kill_both(&s, &second, 2 * i + 1);
 		check_remains(&s);

@@ -113,12 +113,17 @@ static void take(struct survivor *u, const struct vshm_view *v, int is_checked)
 	ck_assert_int_eq(vshm_consumer_release(u->c), 0);
 }
 
+static int is_death(int rc)
+{
+	return rc == -EPIPE || rc == -ESTALE;
+}
+
 /* The run is over when the death was told, or when the dead one never got as far as to be noticed. */
 static int is_over(struct survivor *u, const struct killer *k, int rc)
 {
 	int64_t dead = killer_dead_at(k);
 
-	if (rc == -EPIPE || rc == -ESTALE) {
+	if (is_death(rc)) {
 		int was_foretold = u->foretold && !u->delivered && !dead;
 
 		u->foretold = 0;
@@ -153,7 +158,7 @@ static void survive(struct survivor *u, struct killer *k, int is_checked)
 			take(u, &v, is_checked);
 	} while (!rc || !is_over(u, k, rc));
 	killer_join(k);
-	if ((rc == -EPIPE || rc == -ESTALE) && support_now_ns() - k->dead_at_ns > u->slowest_ns)
+	if (is_death(rc) && support_now_ns() - k->dead_at_ns > u->slowest_ns)
 		u->slowest_ns = support_now_ns() - k->dead_at_ns;
 }
 
@@ -264,6 +269,77 @@ START_TEST(inside_read)
 }
 END_TEST
 
+/* Reads what the heir sends, checked, until that is several laps of the ring. */
+static void read_laps(struct survivor *u)
+{
+	int64_t end = support_now_ns() + SUPPORT_LONG;
+	struct vshm_view v;
+
+	u->delivered = 0;
+	u->position = 0;
+	while (u->delivered < 400) {
+		int rc = vshm_consumer_peek(u->c, &v, 20 * SUPPORT_MS);
+
+		if (!rc)
+			take(u, &v, 1);
+		ck_assert_msg(rc == 0 || rc == -ETIMEDOUT || (is_death(rc) && !u->delivered), "%d %s", rc,
+			      vshm_strerror(rc));
+		ck_assert_uint_eq(noted(u->s.notes->error), 0);
+		ck_assert_msg(support_now_ns() < end, "the heir did not get the slot");
+	}
+}
+
+/* What the heir still sent, and the word that it died. */
+static void read_to_death(struct survivor *u)
+{
+	int64_t end = support_now_ns() + SUPPORT_LONG;
+	struct vshm_view v;
+	int rc = 0;
+
+	while (!is_death(rc)) {
+		rc = vshm_consumer_peek(u->c, &v, 20 * SUPPORT_MS);
+		if (!rc)
+			take(u, &v, 1);
+		ck_assert_msg(support_now_ns() < end, "the death was not told: %d", rc);
+	}
+	check_delivered(u);
+}
+
+/* Dies with threads in the kernel that go on writing into the ring, while the next one wants the slot at once. */
+static void inherit(struct survivor *u, struct survivor *heir)
+{
+	struct killer k;
+	pid_t flood, next;
+
+	flood = start_peer(&u->s, "flood", 1, 0, 0, -1);
+	for (int i = 0; i < 30000 && noted(u->s.notes->ready) < 2; i++)
+		support_sleep_us(1000);
+	heir->run++;
+	next = start_peer(&heir->s, "succeed", 1, heir->run, 0, -1);
+	killer_start(&k, flood, NULL, (int64_t)support_below(&u->s.seed, 20000));
+	read_laps(heir);
+	killer_join(&k);
+	ck_assert_uint_eq(noted(u->s.notes->error), 0);
+	support_kill(next);
+	read_to_death(heir);
+}
+
+START_TEST(late_writer)
+{
+	unsigned count = kills(60) / 2;
+	struct survivor u, heir;
+
+	survivor_open(&u, 0, 0);
+	heir = u;
+	scene_second(&heir.s, &u.s);
+	for (unsigned i = 0; i < count; i++)
+		inherit(&u, &heir);
+	(void)unlink(heir.s.notes_path);
+	u.all = heir.all;
+	survivor_close(&u, "killed while the kernel writes for it, slot wanted at once", 2 * count);
+}
+END_TEST
+
 Suite *suite_producer(void)
 {
 	Suite *s = suite_create("producer");
@@ -275,6 +351,7 @@ Suite *suite_producer(void)
 	tcase_add_test(tc, default_consumer);
 	tcase_add_test(tc, spinning_consumer);
 	tcase_add_test(tc, inside_read);
+	tcase_add_test(tc, late_writer);
 	suite_add_tcase(s, tc);
 	return s;
 }
