@@ -19,9 +19,9 @@
 
 /* ---- allocations of the threads that stream ---- */
 
-void *__libc_malloc(size_t size);            /* NOLINT(bugprone-reserved-identifier) */
+void *__libc_malloc(size_t size); /* NOLINT(bugprone-reserved-identifier) */
 void *__libc_calloc(size_t count, size_t n); /* NOLINT(bugprone-reserved-identifier) */
-void *__libc_realloc(void *p, size_t size);  /* NOLINT(bugprone-reserved-identifier) */
+void *__libc_realloc(void *p, size_t size); /* NOLINT(bugprone-reserved-identifier) */
 void *__libc_memalign(size_t align, size_t size); /* NOLINT(bugprone-reserved-identifier) */
 
 static __thread int counting;

@@ -15,9 +15,18 @@ static const struct {
 	const char *name;
 	Suite *(*make)(void);
 } suites[] = {
-	{"region", suite_region},   {"slots", suite_slots},	    {"stream", suite_stream}, {"wait", suite_wait},
-	{"ends", suite_ends},	    {"restart", suite_restart},	    {"look", suite_look},     {"options", suite_options},
-	{"process", suite_process}, {"arguments", suite_arguments}, {"vanish", suite_vanish}, {"damage", suite_damage},
+	{"region", suite_region},
+	{"slots", suite_slots},
+	{"stream", suite_stream},
+	{"wait", suite_wait},
+	{"ends", suite_ends},
+	{"restart", suite_restart},
+	{"look", suite_look},
+	{"options", suite_options},
+	{"process", suite_process},
+	{"arguments", suite_arguments},
+	{"vanish", suite_vanish},
+	{"damage", suite_damage},
 	{"quarantine", suite_quarantine},
 };
 

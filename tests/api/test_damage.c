@@ -78,8 +78,8 @@ static void refused(const struct world *w, int code, const char *what, unsigned 
 	char why[VSHM_WHY_SIZE];
 	int peer = try_open(w, 0, why), observer = try_open(w, VSHM_OPEN_OBSERVE, why);
 
-	ck_assert_msg(peer == code && observer == code, "%s %llu: %d as a peer, %d as an observer, wanted %d: %s",
-		      what, number, peer, observer, code, why);
+	ck_assert_msg(peer == code && observer == code, "%s %llu: %d as a peer, %d as an observer, wanted %d: %s", what,
+		      number, peer, observer, code, why);
 }
 
 /* ---- bits ---- */
@@ -129,8 +129,9 @@ START_TEST(truncated_files)
 	begin(&d, 0, 2);
 	for (size_t i = 0; i < 24; i++) {
 		const off_t sizes[] = {
-			0,     1,     7,     8,	     9,	     63,     64,      151,     152,	153,   4095,  4096,
-			4097,  8192,  65535, 65536,  65537,  131072, 196607,  196608,  d.size - 4096, d.size - 1, 135168, 69632,
+			0,	1,     7,    8,	    9,	   63,	  64,	  151,	  152,	  153,		 4095,
+			4096,	4097,  8192, 65535, 65536, 65537, 131072, 196607, 196608, d.size - 4096, d.size - 1,
+			135168, 69632,
 		};
 
 		ck_assert_int_lt(sizes[i], d.size);
@@ -259,10 +260,10 @@ struct wrong {
 	unsigned bytes;
 	uint64_t value;
 };
-#define FIELD(field, value)                                                                                            \
-	{                                                                                                              \
-		#field " = " #value, offsetof(struct vshm_superblock, field),                                          \
-			sizeof(((struct vshm_superblock *)NULL)->field), value                                         \
+#define FIELD(field, value) \
+	{ \
+#field " = " #value, offsetof(struct vshm_superblock, field), \
+			sizeof(((struct vshm_superblock *)NULL)->field), value \
 	}
 
 static const struct wrong wrongs[] = {

@@ -8,13 +8,30 @@
 #include "world.h"
 
 static const char *const bad_names[] = {
-	"",    "a b",  "a/b",  "-a",  ".a",  "_a",  ":a",  "+a", "a\n", "\n", "a\x1b[2J", "\x7f", "a\xc3\xa4", "a%n",
-	"a,b", "a\tb", "a\\b", "(a)",
+	"",
+	"a b",
+	"a/b",
+	"-a",
+	".a",
+	"_a",
+	":a",
+	"+a",
+	"a\n",
+	"\n",
+	"a\x1b[2J",
+	"\x7f",
+	"a\xc3\xa4",
+	"a%n",
+	"a,b",
+	"a\tb",
+	"a\\b",
+	"(a)",
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", /* 64 */
 };
 
 static const char *const good_names[] = {
-	"a", "Z", "0", "a.b_c:d+e-f", "9to5", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", /* 63 */
+	"a",	       "Z",    "0",
+	"a.b_c:d+e-f", "9to5", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", /* 63 */
 };
 
 START_TEST(names)

@@ -140,7 +140,8 @@ static uint64_t poke(int fd, uint64_t place, uint64_t value, unsigned bytes)
 	return old;
 }
 
-static void check_names(struct vshm_region *o, int fd, uint64_t section, uint64_t offset, uint64_t value, unsigned bytes)
+static void check_names(struct vshm_region *o, int fd, uint64_t section, uint64_t offset, uint64_t value,
+			unsigned bytes)
 {
 	struct findings f = {0, VSHM_FAULT_INIT};
 	uint64_t old = poke(fd, section + offset, value, bytes);

@@ -11,13 +11,13 @@
 
 /* ---- fork ---- */
 
-#define child_gets(call)                                                                                               \
-	do {                                                                                                           \
-		int rc_ = (call);                                                                                      \
-		if (rc_ != -ECHILD) {                                                                                  \
-			fprintf(stderr, "in the child: %s = %d\n", #call, rc_);                                        \
-			bad++;                                                                                         \
-		}                                                                                                      \
+#define child_gets(call) \
+	do { \
+		int rc_ = (call); \
+		if (rc_ != -ECHILD) { \
+			fprintf(stderr, "in the child: %s = %d\n", #call, rc_); \
+			bad++; \
+		} \
 	} while (0)
 
 static unsigned regions_in_child(struct pair *t)

@@ -132,9 +132,12 @@ static const struct {
 	uint64_t step;
 	uint32_t rule;
 } tails[] = {
-	{1, VSHM_RULE_TAIL_ALIGN},	      {7, VSHM_RULE_TAIL_ALIGN},
-	{4096 + 8, VSHM_RULE_TAIL_RANGE},     {UINT64_C(1) << 63, VSHM_RULE_TAIL_RANGE},
-	{(uint64_t)-8, VSHM_RULE_TAIL_RANGE}, {(uint64_t)-4096, VSHM_RULE_TAIL_RANGE},
+	{1, VSHM_RULE_TAIL_ALIGN},
+	{7, VSHM_RULE_TAIL_ALIGN},
+	{4096 + 8, VSHM_RULE_TAIL_RANGE},
+	{UINT64_C(1) << 63, VSHM_RULE_TAIL_RANGE},
+	{(uint64_t)-8, VSHM_RULE_TAIL_RANGE},
+	{(uint64_t)-4096, VSHM_RULE_TAIL_RANGE},
 };
 
 START_TEST(tail_out_of_range)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Regions: create, open, info, close, destroy, replace, and what each refuses. */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include "world.h"
@@ -344,6 +344,31 @@ START_TEST(owners_and_modes)
 }
 END_TEST
 
+/* Somebody else's file is not trusted, unless the URI says whose it is. */
+START_TEST(owner_of_the_file)
+{
+	struct vshm_region *r = NULL;
+	struct world w;
+
+	if (getuid() != 0) {
+		printf("skip: owner of the file: needs root to give files away\n");
+		return;
+	}
+	world_create(&w, _i, 2, 65536);
+	if (!w.path[0] || w.kind == WORLD_NAMED) {
+		world_destroy(&w);
+		return;
+	}
+	ck_assert_int_eq(chown(w.path, 65534, 65534), 0);
+	cannot_open(w.uri, -EACCES);
+	strncat(w.uri, "?peer=0&owner=65534", sizeof(w.uri) - strlen(w.uri) - 1);
+	ck_ok(vshm_region_open(w.uri, NULL, &r, NULL));
+	ck_ok(vshm_region_close(r));
+	ck_assert_int_eq(chown(w.path, 0, 0), 0);
+	world_destroy(&w);
+}
+END_TEST
+
 START_TEST(bad_creation_options)
 {
 	struct vshm_create_options o = VSHM_CREATE_OPTIONS_INIT;
@@ -369,8 +394,24 @@ START_TEST(bad_creation_options)
 END_TEST
 
 static const char *const bad_names[] = {
-	"",        "a b",   "a/b", "../x", "-a",  ".a",   "_a",      "a\n", "a\x1b[31m", "\x7f",
-	"a\xc3\xa4", "a%s", "a,b", "a;b",  "a'b", "a\"b", "a\\b",    "a*",
+	"",
+	"a b",
+	"a/b",
+	"../x",
+	"-a",
+	".a",
+	"_a",
+	"a\n",
+	"a\x1b[31m",
+	"\x7f",
+	"a\xc3\xa4",
+	"a%s",
+	"a,b",
+	"a;b",
+	"a'b",
+	"a\"b",
+	"a\\b",
+	"a*",
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", /* 64 */
 };
 
@@ -492,6 +533,7 @@ Suite *suite_region(void)
 	add_everywhere(tc, destroy_under_peers_says_stale);
 	add_everywhere(tc, no_permission);
 	add_everywhere(tc, owners_and_modes);
+	add_everywhere(tc, owner_of_the_file);
 	add_single(tc);
 	suite_add_tcase(s, tc);
 	return s;

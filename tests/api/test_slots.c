@@ -184,7 +184,7 @@ END_TEST
 START_TEST(label_rules)
 {
 	static const char *const bad[] = {"", "a\nb", "\x1b[2J",
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+					  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 	struct vshm_open_options o = VSHM_OPEN_OPTIONS_INIT;
 	struct vshm_region *r = NULL;
 	struct world w;

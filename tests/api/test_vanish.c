@@ -34,7 +34,6 @@ static void cut(const struct world *w, vshm_peer peer, off_t size)
 	ck_assert_int_eq(truncate(path, size), 0);
 }
 
-
 /* Calls go on being made, none of them crashes, and soon each says that the memory is gone. */
 static void ends_say_gone(struct pair *t)
 {

@@ -14,7 +14,7 @@
 
 static const char *const labels[WORLD_KINDS] = {
 	[WORLD_SHM] = "file in /dev/shm", [WORLD_DISK] = "file on a disk", [WORLD_SPLIT] = "directory (split)",
-	[WORLD_INPROC] = "inproc",        [WORLD_HUGE] = "hugetlbfs",      [WORLD_NAMED] = "vshm:NAME",
+	[WORLD_INPROC] = "inproc",	  [WORLD_HUGE] = "hugetlbfs",	   [WORLD_NAMED] = "vshm:NAME",
 };
 static enum world_kind present[WORLD_KINDS];
 static int present_count;

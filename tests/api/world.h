@@ -18,11 +18,11 @@
 #define ck_is(call, code) ck_assert_int_eq((call), (code))
 
 enum world_kind {
-	WORLD_SHM,   /* one file in /dev/shm */
-	WORLD_DISK,  /* one file on an ordinary file system */
+	WORLD_SHM, /* one file in /dev/shm */
+	WORLD_DISK, /* one file on an ordinary file system */
 	WORLD_SPLIT, /* a directory with a file per peer */
 	WORLD_INPROC,
-	WORLD_HUGE,  /* one file on hugetlbfs */
+	WORLD_HUGE, /* one file on hugetlbfs */
 	WORLD_NAMED, /* vshm:NAME for a file in /dev/shm */
 	WORLD_KINDS,
 };
@@ -37,8 +37,8 @@ struct world {
 	enum world_kind kind;
 	uint32_t peers;
 	char create_uri[PATH_MAX]; /* what to create and destroy */
-	char uri[PATH_MAX];        /* what to open */
-	char path[PATH_MAX];       /* the file or directory; empty for inproc: */
+	char uri[PATH_MAX]; /* what to open */
+	char path[PATH_MAX]; /* the file or directory; empty for inproc: */
 	char name[VSHM_NAME_SIZE]; /* of the region */
 };
 

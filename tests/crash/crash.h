@@ -21,12 +21,12 @@
 
 /* Written by the child with release, read by the parent with acquire. */
 struct notes {
-	uint64_t ready;   /* its end is open */
+	uint64_t ready; /* its end is open */
 	uint64_t started; /* records whose commit was begun */
-	uint64_t done;    /* records whose publication returned; consumer: records released */
-	uint64_t first;   /* consumer: number of the first record it saw, plus 1 */
-	uint64_t error;   /* what went wrong, as -errno; 0: nothing */
-	uint64_t stop;    /* from the parent: end in order */
+	uint64_t done; /* records whose publication returned; consumer: records released */
+	uint64_t first; /* consumer: number of the first record it saw, plus 1 */
+	uint64_t error; /* what went wrong, as -errno; 0: nothing */
+	uint64_t stop; /* from the parent: end in order */
 };
 #define note(field, value) __atomic_store_n(&(field), (uint64_t)(value), __ATOMIC_RELEASE)
 #define noted(field) __atomic_load_n(&(field), __ATOMIC_ACQUIRE)

@@ -289,8 +289,8 @@ static const struct {
 	const char *name;
 	int (*run)(struct doomed *d);
 } roles[] = {
-	{"produce", produce}, {"succeed", produce}, {"pipe", produce_from_pipe}, {"pour", pour},
-	{"flood", flood},     {"consume", consume}, {"idle", idle},
+	{"produce", produce}, {"succeed", produce}, {"pipe", produce_from_pipe}, {"pour", pour}, {"flood", flood},
+	{"consume", consume}, {"idle", idle},
 };
 
 static int play(struct doomed *d, const char *role)

@@ -102,8 +102,8 @@ int record_is(const struct vshm_view *view, uint64_t run, uint64_t number)
 pid_t start_peer(struct scene *s, const char *role, vshm_peer peer, uint64_t run, unsigned pace_us, int fd)
 {
 	char numbers[5][32];
-	const char *arguments[] = {"peer", role, s->uri, s->notes_path, numbers[0], numbers[1],
-				   numbers[2], numbers[3], NULL};
+	const char *arguments[] = {"peer",     role,	   s->uri,     s->notes_path, numbers[0],
+				   numbers[1], numbers[2], numbers[3], NULL};
 
 	memset(s->notes, 0, sizeof(*s->notes));
 	snprintf(numbers[0], sizeof(numbers[0]), "%u", peer);

@@ -15,7 +15,7 @@ struct survivor {
 	struct vshm_producer *p;
 	uint64_t sent;
 	uint64_t released; /* by all consumers so far, as far as they could note it */
-	uint64_t told;     /* deaths */
+	uint64_t told; /* deaths */
 	unsigned pace_us;
 	int64_t slowest_ns;
 };

@@ -15,12 +15,12 @@ struct survivor {
 	struct vshm_region *region;
 	struct vshm_consumer *c;
 	uint64_t run;
-	uint64_t delivered;  /* of this run */
-	uint64_t position;   /* where a model of the ring stands after them */
-	uint64_t all;        /* of all runs */
-	int64_t slowest_ns;  /* from a death to -EPIPE */
-	unsigned unheard;    /* runs that ended before anything was committed and anybody connected */
-	int foretold;        /* such a death may still be told in the next run */
+	uint64_t delivered; /* of this run */
+	uint64_t position; /* where a model of the ring stands after them */
+	uint64_t all; /* of all runs */
+	int64_t slowest_ns; /* from a death to -EPIPE */
+	unsigned unheard; /* runs that ended before anything was committed and anybody connected */
+	int foretold; /* such a death may still be told in the next run */
 };
 
 static void survivor_open(struct survivor *u, uint32_t flags, uint32_t spin_us)

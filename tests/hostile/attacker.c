@@ -80,13 +80,20 @@ static uint64_t spoil(struct attacker *a, uint64_t old)
 	uint64_t step = steps[chance(a, sizeof(steps) / sizeof(steps[0]))];
 
 	switch (chance(a, 7)) {
-	case 0: return support_random(&a->seed);
-	case 1: return old + step;
-	case 2: return old - step;
-	case 3: return old ^ (UINT64_C(1) << chance(a, 64));
-	case 4: return edges[chance(a, sizeof(edges) / sizeof(edges[0]))];
-	case 5: return get64(a, chance(a, a->size / 8) * 8);
-	default: return old + a->ring_size * (chance(a, 5) - 2);
+	case 0:
+		return support_random(&a->seed);
+	case 1:
+		return old + step;
+	case 2:
+		return old - step;
+	case 3:
+		return old ^ (UINT64_C(1) << chance(a, 64));
+	case 4:
+		return edges[chance(a, sizeof(edges) / sizeof(edges[0]))];
+	case 5:
+		return get64(a, chance(a, a->size / 8) * 8);
+	default:
+		return old + a->ring_size * (chance(a, 5) - 2);
 	}
 }
 
@@ -360,8 +367,8 @@ static void open_streams(struct attacker *a)
 static void break_something(struct attacker *a)
 {
 	static void (*const ways[])(struct attacker *) = {
-		noise_everywhere, noise_in_header, spoil_entry, spoil_entry,  spoil_entry,
-		copy_entry,	  steal_entry,	   flood,	be_dead,      all_the_same,
+		noise_everywhere, noise_in_header, spoil_entry, spoil_entry, spoil_entry,
+		copy_entry,	  steal_entry,	   flood,	be_dead,     all_the_same,
 	};
 
 	ways[chance(a, sizeof(ways) / sizeof(ways[0]))](a);

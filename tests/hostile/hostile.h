@@ -23,7 +23,7 @@
 enum {
 	PEER_CONSUMER, /* reads the attacker's ring "evil" */
 	PEER_PRODUCER, /* writes the ring "prey" for the attacker */
-	PEER_FROM,     /* an innocent pair with the ring "pure" */
+	PEER_FROM, /* an innocent pair with the ring "pure" */
 	PEER_TO,
 	PEER_DOOR, /* comes and goes */
 	PEER_ATTACKER,

@@ -138,9 +138,9 @@ static void use_again(struct arena *a)
 static void all_rules_met(struct arena *a, uint64_t seconds)
 {
 	static const uint32_t rules[] = {
-		VSHM_RULE_START,      VSHM_RULE_TAIL_ALIGN,  VSHM_RULE_TAIL_RANGE,    VSHM_RULE_HEAD_ALIGN,
-		VSHM_RULE_HEAD_RANGE, VSHM_RULE_RECORD_KIND, VSHM_RULE_RECORD_LENGTH, VSHM_RULE_RECORD_SEQUENCE,
-		VSHM_RULE_RECORD_PAD,
+		VSHM_RULE_START,	 VSHM_RULE_TAIL_ALIGN,	    VSHM_RULE_TAIL_RANGE,
+		VSHM_RULE_HEAD_ALIGN,	 VSHM_RULE_HEAD_RANGE,	    VSHM_RULE_RECORD_KIND,
+		VSHM_RULE_RECORD_LENGTH, VSHM_RULE_RECORD_SEQUENCE, VSHM_RULE_RECORD_PAD,
 	};
 
 	for (size_t i = 0; seconds >= 15 && i < sizeof(rules) / sizeof(rules[0]); i++)
@@ -157,8 +157,8 @@ static void print_rules(const struct arena *a)
 
 int main(int argc, char **argv)
 {
-	static void *(*const roles[])(void *) = {innocent_from, innocent_to, victim_consumer, victim_producer,
-						 victim_door, victim_observer};
+	static void *(*const roles[])(void *) = {innocent_from,	  innocent_to, victim_consumer,
+						 victim_producer, victim_door, victim_observer};
 	pthread_t threads[sizeof(roles) / sizeof(roles[0])];
 	uint64_t seconds = support_env("HOSTILE_SECONDS", 20);
 	static struct arena a;

@@ -227,7 +227,8 @@ static int write_record(struct writer *v, int64_t timeout)
 	if (rc)
 		return rc;
 	memset(data, 0x5a, size);
-	return vshm_producer_commit(v->p, size - support_below(&v->seed, size + 1), (uint32_t)support_below(&v->seed, 2));
+	return vshm_producer_commit(v->p, size - support_below(&v->seed, size + 1),
+				    (uint32_t)support_below(&v->seed, 2));
 }
 
 static int write_copy(struct writer *v, int64_t timeout)
