@@ -121,6 +121,19 @@ def rule_size(root):
             yield path, lines, f"{lines} lines: must be less than {limit}"
 
 
+def rule_listed(root):
+    """Every source file of the library and of vshmctl is in the lists of their CMakeLists.txt, and nothing else."""
+    listed = set()
+    for module, names in re.findall(r"^set\(VSHM_SOURCES_(\w+) ([^)]*)\)", read(root, "src/CMakeLists.txt"), flags=re.M):
+        listed |= {f"src/{module}/{name}" for name in names.split()}
+    names = re.search(r"add_executable\(vshmctl ([^)]*)\)", read(root, "cli/CMakeLists.txt")).group(1)
+    listed |= {f"cli/{name}" for name in names.split()}
+    there = set(files(root, "src", "cli", ends=(".c",)))
+    for path in sorted(there ^ listed):
+        where = os.path.join(path.split("/")[0], "CMakeLists.txt")
+        yield path, 0, f"is not in {where}" if path in there else f"is in {where}, but not there"
+
+
 def rule_spdx(root):
     for path in files(root, ".", ends=CODE):
         head = read(root, path).splitlines()[:2]
@@ -173,5 +186,5 @@ def rule_shared_words(root):
                 yield path, number, f"{match.group(0)}: shared words are read and written through src/shared only"
 
 
-RULES = (rule_layers, rule_layer_table, rule_public_only, rule_size, rule_spdx, rule_top_level, rule_allocator, rule_no_abort,
+RULES = (rule_layers, rule_layer_table, rule_public_only, rule_size, rule_listed, rule_spdx, rule_top_level, rule_allocator, rule_no_abort,
          rule_shared_words)

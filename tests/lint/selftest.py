@@ -56,6 +56,8 @@ PLANTED = [
     ("public_only", "public header may not include", append("include/vshm/bad.h", "#include <stdio.h>")),
     ("size", "must be less than 800", append("src/base/bad.c", "\n" * 800)),
     ("size", "must be less than 150", append("examples/bad.c", "\n" * 150)),
+    ("listed", "src/ring/bad.c", append("src/ring/bad.c", "")),
+    ("listed", "cli/gone.c", replace("cli/CMakeLists.txt", r"vshmctl\.c", "vshmctl.c gone.c")),
     ("spdx", "src/base/bare.c", bare),
     ("top_level", "notes.txt", append("notes.txt", "")),
     ("allocator", "malloc() outside src/os", append("src/region/bad.c", "void *p(void) { return malloc(1); }")),
