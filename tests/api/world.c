@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,42 +17,35 @@ static const char *const labels[WORLD_KINDS] = {
 };
 static enum world_kind present[WORLD_KINDS];
 static int present_count;
-static char huge_dir[256], run_dir[300];
+static char run_dir[300];
 static uint64_t huge_page;
 
 /* ---- which transports ---- */
 
-static int find_hugetlbfs(void)
+/* statfs() does not tell where the mount has no limit of its own. */
+static int free_huge_pages(void)
 {
-	FILE *f = setmntent("/proc/mounts", "re");
-	struct statfs fs;
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
+	int pages = 0;
 
 	if (!f)
 		return 0;
-	for (struct mntent *m = getmntent(f); m && !huge_dir[0]; m = getmntent(f)) {
-		if (strcmp(m->mnt_type, "hugetlbfs") != 0 || access(m->mnt_dir, W_OK) || statfs(m->mnt_dir, &fs))
-			continue;
-		huge_page = (uint64_t)fs.f_bsize;
-		if (huge_page <= 2 << 20)
-			snprintf(huge_dir, sizeof(huge_dir), "%s", m->mnt_dir);
-	}
-	(void)endmntent(f);
-	return huge_dir[0] != '\0';
+	if (fscanf(f, "%d", &pages) != 1)
+		pages = 0;
+	(void)fclose(f);
+	return pages;
 }
 
 static const char *why_no_hugetlbfs(void)
 {
-	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "re");
-	int pages = 0;
+	struct statfs fs;
 
-	if (f) {
-		if (fscanf(f, "%d", &pages) != 1)
-			pages = 0;
-		(void)fclose(f);
-	}
-	if (!find_hugetlbfs())
-		return "no hugetlbfs of 2 MiB pages is mounted writable here";
-	return pages < 16 ? "fewer than 16 huge pages (/proc/sys/vm/nr_hugepages)" : NULL;
+	if (!support_huge_dir() || statfs(support_huge_dir(), &fs))
+		return "no hugetlbfs is mounted writable here";
+	huge_page = (uint64_t)fs.f_bsize;
+	if (huge_page != 2 << 20)
+		return "its pages have not 2 MiB";
+	return free_huge_pages() < 16 ? "fewer than 16 huge pages are free (/proc/sys/vm/nr_hugepages)" : NULL;
 }
 
 static void add(enum world_kind kind, const char *why_not)
@@ -98,7 +90,7 @@ static const char *world_dir(enum world_kind kind)
 {
 	if (kind == WORLD_DISK)
 		return support_disk_dir();
-	return kind == WORLD_HUGE ? huge_dir : support_dir();
+	return kind == WORLD_HUGE ? support_huge_dir() : support_dir();
 }
 
 void world_place(struct world *w, int transport, uint32_t peers)

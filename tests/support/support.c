@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <linux/magic.h>
+#include <mntent.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 
 static char shm_dir[256];
 static char disk_dir[256];
+static char huge_dir[256];
 static int janitor_fd = -1;
 static pid_t janitor_pid;
 
@@ -63,6 +65,7 @@ static void janitor(int fd)
 		;
 	remove_tree(shm_dir);
 	remove_tree(disk_dir);
+	remove_tree(huge_dir);
 	_exit(0);
 }
 
@@ -104,6 +107,22 @@ static void make_disk_dir(const char *program)
 	disk_dir[0] = '\0';
 }
 
+static void make_huge_dir(const char *program)
+{
+	FILE *mounts = setmntent("/proc/mounts", "re");
+
+	if (!mounts)
+		return;
+	for (struct mntent *m = getmntent(mounts); m && !huge_dir[0]; m = getmntent(mounts)) {
+		if (strcmp(m->mnt_type, "hugetlbfs") != 0 || access(m->mnt_dir, W_OK) || strlen(m->mnt_dir) > 150)
+			continue;
+		snprintf(huge_dir, sizeof(huge_dir), "%s/vshm-%s-%d-XXXXXX", m->mnt_dir, program, (int)getpid());
+		if (!mkdtemp(huge_dir))
+			huge_dir[0] = '\0';
+	}
+	(void)endmntent(mounts);
+}
+
 void support_begin(const char *program)
 {
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
@@ -111,6 +130,7 @@ void support_begin(const char *program)
 	if (!mkdtemp(shm_dir))
 		die(shm_dir);
 	make_disk_dir(program);
+	make_huge_dir(program);
 	start_janitor();
 }
 
@@ -131,6 +151,11 @@ const char *support_dir(void)
 const char *support_disk_dir(void)
 {
 	return disk_dir[0] ? disk_dir : NULL;
+}
+
+const char *support_huge_dir(void)
+{
+	return huge_dir[0] ? huge_dir : NULL;
 }
 
 int support_count_entries(const char *dir)

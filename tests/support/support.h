@@ -46,6 +46,9 @@ const char *support_dir(void);
 /* A second directory with the same life, on a file system that is not tmpfs; NULL where there is none. */
 const char *support_disk_dir(void);
 
+/* A third one on hugetlbfs; NULL where none is mounted that this process may write. */
+const char *support_huge_dir(void);
+
 /* Number of entries of a directory, without . and .., or -1. */
 int support_count_entries(const char *dir);
 int support_count_fds(void);
