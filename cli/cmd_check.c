@@ -48,7 +48,7 @@ static int run(int argc, char **argv)
 		return say_usage("the URI is too long");
 	int rc = observe_open(uri, &region, why);
 	if (rc)
-		return say_failed("%s", *why ? why : vshm_strerror(rc));
+		return say_refused(rc, why);
 	int code = check(region);
 	(void)vshm_region_close(region);
 	return code;

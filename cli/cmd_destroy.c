@@ -50,7 +50,7 @@ static int destroy(const char *uri)
 	int rc = vshm_region_destroy(uri, why);
 	int code = CTL_OK;
 	if (rc && !(rc == -ENOENT && names))
-		code = say_failed("%s", *why ? why : vshm_strerror(rc));
+		code = say_refused(rc, why);
 	for (size_t i = 0; i < found.count && !code; i++) {
 		if (found.one[i].name[0])
 			unregister(found.one[i].name);

@@ -7,7 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <vshm/error.h>
+#include <vshm/region.h>
 
 static int run(int argc, char **argv)
 {
@@ -30,7 +30,7 @@ static int run(int argc, char **argv)
 		return say_usage("the URI is too long");
 	int rc = vshm_region_evict(uri, peer, flags, why);
 	if (rc)
-		return say_failed("%s", *why ? why : vshm_strerror(rc));
+		return say_refused(rc, why);
 	(void)printf("peer %" PRIu32 " is evicted, its slot can be taken again\n", peer);
 	return CTL_OK;
 }

@@ -154,7 +154,7 @@ static int run(int argc, char **argv)
 	stop_install();
 	int rc = observe_open(options.uri, &region, why);
 	if (rc)
-		return say_failed("%s", *why ? why : vshm_strerror(rc));
+		return say_refused(rc, why);
 	code = show(&options, region);
 	(void)vshm_region_close(region);
 	return stop_leave(say_flushed(code));

@@ -320,8 +320,10 @@ int plan_create(const struct plan *plan, bool force)
 	warn_about_size(plan);
 	(void)snprintf(uri, sizeof(uri), "file:%s", plan->path);
 	int rc = vshm_region_create(uri, &options, why);
-	if (rc)
-		return say_failed("%s: %s", plan->name, *why ? why : vshm_strerror(rc));
+	if (rc) {
+		(void)say_failed("%s: %s", plan->name, *why ? why : vshm_strerror(rc));
+		return rc == -EOPNOTSUPP ? CTL_IMPOSSIBLE : CTL_FAILED;
+	}
 	plan_uri(plan, uri);
 	rc = vshm_region_register(plan->name, uri, why);
 	report(plan, uri, !rc);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <vshm/error.h>
 
 static const char *command; /* NULL: the program itself */
 
@@ -36,6 +37,12 @@ int say_failed(const char *format, ...)
 	say_line("", "", format, args);
 	va_end(args);
 	return CTL_FAILED;
+}
+
+int say_refused(int error, const char *why)
+{
+	(void)say_failed("%s", *why ? why : vshm_strerror(error));
+	return error == -EOPNOTSUPP ? CTL_IMPOSSIBLE : CTL_FAILED;
 }
 
 int say_usage(const char *format, ...)

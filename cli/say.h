@@ -7,6 +7,7 @@ enum exit_code {
 	CTL_OK = 0,
 	CTL_FAILED = 1,
 	CTL_USAGE = 2,
+	CTL_IMPOSSIBLE = 77, /* not here: another machine, kernel or version could */
 };
 
 #define SAY_FORMAT __attribute__((format(printf, 1, 2)))
@@ -16,6 +17,9 @@ void say_command(const char *name);
 
 /* "vshmctl COMMAND: WHY". Control characters of the whole line are escaped. Returns CTL_FAILED. */
 int say_failed(const char *format, ...) SAY_FORMAT;
+
+/* Why a call of the library failed: `why`, or what `error` means. Returns CTL_FAILED, or CTL_IMPOSSIBLE. */
+int say_refused(int error, const char *why);
 
 /* "vshmctl COMMAND: WHY (see …--help)". Returns CTL_USAGE. */
 int say_usage(const char *format, ...) SAY_FORMAT;

@@ -74,7 +74,7 @@ int stream_open(struct stream *stream, const char *verb)
 		return say_usage("the URI is too long");
 	int rc = vshm_region_open(stream->uri, &options, &stream->region, why);
 	if (rc)
-		return say_failed("%s", *why ? why : vshm_strerror(rc));
+		return say_refused(rc, why);
 	progress_init(&stream->progress, verb, stream->quiet);
 	return CTL_OK;
 }

@@ -31,7 +31,7 @@ static int program_help(void)
 		"A region is named by a URI: file:/dev/shm/net0 (the path alone will do), or vshm:net0 (or net0) for one\n"
 		"that is registered under /run/vshm. A directory is a split region, with a file for each peer.\n"
 		"\n"
-		"Exit status: 0 done, 1 failed, 2 wrong usage.\n"
+		"Exit status: 0 done, 1 failed, 2 wrong usage, 77 not possible here.\n"
 		"Environment: VSHM_RUN_DIR (instead of /run/vshm), VSHM_CONFIG_DIR (instead of /etc/vshm), NO_COLOR.");
 	return say_flushed(CTL_OK);
 }

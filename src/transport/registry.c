@@ -47,6 +47,19 @@ static const struct vshmi_transport_ops *find_scheme(const char *scheme)
 	return NULL;
 }
 
+/* No such transport here: a later version's, or a mistake. */
+static int no_transport(const char *scheme, char *why)
+{
+	static const char *const planned[] = {"server", "ivshmem", "split", "uio", "vfio-platform", "dax"};
+
+	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++)
+		if (!strcmp(planned[i], scheme))
+			return vshmi_why(why, -EOPNOTSUPP,
+					 "%s: is not supported by this version of libvshm: it has file:, inproc: and vshm:", scheme);
+	return vshmi_why(why, -EINVAL, "%s: is no transport that this libvshm has: it has file:, inproc: and vshm:",
+			 scheme);
+}
+
 int vshmi_transport_find(const char *text, struct vshmi_uri *uri, const struct vshmi_transport_ops **ops, char *why)
 {
 	struct vshmi_uri found;
@@ -59,8 +72,7 @@ int vshmi_transport_find(const char *text, struct vshmi_uri *uri, const struct v
 		return error;
 	transport = find_scheme(found.scheme);
 	if (!transport)
-		return vshmi_why(why, -EINVAL, "%s: is no transport that this libvshm has: it has file:, inproc: and vshm:",
-				 found.scheme);
+		return no_transport(found.scheme, why);
 	*uri = found;
 	*ops = transport;
 	return 0;

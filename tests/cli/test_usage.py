@@ -77,6 +77,12 @@ class Usage(ctl.Case):
                      ["check", "a", "b"], ["evict", "a", "1", "b"], ["recv", "a", "r", "f", "b"]):
             self.fails(2, *args, says="'b' is one argument too many")
 
+    def test_not_possible_here(self):
+        for uri in ("server:/run/vshm/net0.sock", "ivshmem:0000:00:05.0", "dax:/dev/dax0.0"):
+            for args in (["show", uri], ["check", uri], ["destroy", uri], ["evict", uri, "0"], ["send", uri, "r"],
+                         ["recv", uri, "r"]):
+                self.fails(77, *args, says=["not supported by this version", "it has file:"])
+
     def test_empty_arguments(self):
         for args in (["destroy", ""], ["show", ""], ["check", ""], ["evict", "", "1"], ["send", "", "r"],
                      ["recv", "x", ""]):
