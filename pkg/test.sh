@@ -47,7 +47,8 @@ run_tests() {
 	local preset=$1 log=build/$1/test-log
 	say "$preset: test"
 	# ctest's own verdict is not looked at: summary.py counts, and shows what failed and what was skipped.
-	ctest --test-dir "build/$preset" -j "$(nproc)" --output-on-failure --no-tests=ignore \
+	# Two per processor, because half of the tests mostly wait.
+	ctest --test-dir "build/$preset" -j $((2 * $(nproc))) --output-on-failure --no-tests=ignore \
 		--test-output-size-passed 200000 --test-output-size-failed 400000 \
 		--output-junit "$PWD/$log/junit.xml" >"$log/ctest.log" 2>&1 || true
 	python3 pkg/test-summary.py --show "$preset" "$log/junit.xml"
