@@ -124,7 +124,8 @@ VSHM_API VSHM_MUST_USE int vshm_region_status(struct vshm_region *region);
 
 /*
  * Copies the line that explains the last failed call on this region or its ends into `why`
- * (VSHM_WHY_SIZE bytes; empty when there was none). Any thread; the last failure of any thread wins.
+ * (VSHM_WHY_SIZE bytes; empty when there was none, and for outcomes that vshm_strerror() says all about: -EAGAIN,
+ * -ETIMEDOUT, -ENODATA, -EPIPE, -EHOSTDOWN). Any thread; the last failure of any thread wins.
  * Errors: -EINVAL, -ECHILD.
  */
 VSHM_API int vshm_region_why(struct vshm_region *region, char *why);

@@ -53,7 +53,37 @@ static void pass_on(const struct vshmi_end *end, bool connected)
 		vshmi_futex_wake(vshmi_futex_address(&end->link.section->alive));
 }
 
-static int sleep_until(const struct vshmi_wait *wait, int64_t deadline)
+/* Bells that ring for nothing. */
+struct flood {
+	unsigned empty;	  /* wake-ups in a row that found nothing */
+	int64_t since_ns; /* the first of them */
+	unsigned naps;	  /* so many more sleeps without the bells */
+};
+
+static void note_empty(struct flood *flood, int64_t now)
+{
+	if (!flood->empty || now - flood->since_ns > VSHMI_FLOOD_NS) {
+		flood->empty = 0;
+		flood->since_ns = now;
+	}
+	if (++flood->empty == VSHMI_FLOOD) {
+		flood->empty = 0;
+		flood->naps = VSHMI_FLOOD;
+	}
+}
+
+/* Only to the process' own word, and only for short. */
+static bool nap(struct flood *flood, const struct vshm_region *region, struct vshmi_sleeper *sleeper)
+{
+	if (!flood->naps)
+		return false;
+	flood->naps--;
+	sleeper->count = 1;
+	sleeper->words[0] = &region->kick;
+	return true;
+}
+
+static int sleep_until(const struct vshmi_wait *wait, int64_t deadline, struct flood *flood)
 {
 	struct vshmi_sleeper sleeper = {
 		.look = wait->look,
@@ -62,20 +92,23 @@ static int sleep_until(const struct vshmi_wait *wait, int64_t deadline)
 		.end = wait->end,
 	};
 	bool connected = wait->connected(wait->end), slept = false;
-	int64_t timeout = VSHMI_RECHECK_NS, left = deadline - vshmi_clock_ns();
+	int64_t timeout = VSHMI_RECHECK_NS, begin = vshmi_clock_ns(), left = deadline - begin;
 	int rc;
 
 	if (left <= 0)
 		return -ETIMEDOUT;
 	vshmi_end_listen(wait->end, connected, &sleeper);
-	if (sleeper.deaf || (wait->hurry && wait->hurry(wait->end)))
+	if (sleeper.deaf || (wait->hurry && wait->hurry(wait->end)) || nap(flood, wait->end->region, &sleeper))
 		timeout = VSHMI_SHORT_NS;
 	rc = vshmi_sleep_once(&sleeper, timeout < left ? timeout : left, &slept);
 	*wait->sleeps += slept;
 	if (slept) {
 		pass_on(wait->end, connected);
 		rc = rc == -EFAULT ? rc : wait->look(wait->end);
-		*wait->spurious += rc == -EAGAIN;
+		if (rc == -EAGAIN && vshmi_clock_ns() - begin < (timeout < left ? timeout : left)) {
+			++*wait->spurious; /* woken, not just looking around */
+			note_empty(flood, vshmi_clock_ns());
+		}
 	}
 	if (rc == -EFAULT) { /* the memory vanished under the futex: the next look says what happened to it */
 		vshmi_sleep_ns(VSHMI_SHORT_NS);
@@ -86,6 +119,7 @@ static int sleep_until(const struct vshmi_wait *wait, int64_t deadline)
 
 int vshmi_end_wait(const struct vshmi_wait *wait, int64_t timeout_ns)
 {
+	struct flood flood = {0, 0, 0};
 	int64_t begin, deadline;
 	int rc = -EAGAIN;
 
@@ -105,7 +139,7 @@ int vshmi_end_wait(const struct vshmi_wait *wait, int64_t timeout_ns)
 		if (rc == -EAGAIN && wait->polls && wait->connected(wait->end))
 			rc = vshmi_clock_ns() < deadline ? wait->look(wait->end) : -ETIMEDOUT;
 		else if (rc == -EAGAIN)
-			rc = sleep_until(wait, deadline);
+			rc = sleep_until(wait, deadline, &flood);
 	}
 	vshmi_spin_learn(wait->spin, vshmi_clock_ns() - begin);
 	return rc;

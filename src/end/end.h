@@ -18,8 +18,15 @@
 /* After the kernel's mark: how long to wait for the fence, so that the very last committed record is not missed. */
 #define VSHMI_FENCE_NS (INT64_C(100) * 1000 * 1000)
 
-/* While waiting for the fence, or for a peer that cannot ring. */
+/* While waiting for the fence, for a peer that cannot ring, or while somebody floods the bells. */
 #define VSHMI_SHORT_NS (INT64_C(1) * 1000 * 1000)
+
+/*
+ * A flood: so many wake-ups in a row within such a time that found nothing. The bells are then left out for as many short
+ * sleeps: any peer of the region can ring at line rate, and must not keep another one busy with it.
+ */
+#define VSHMI_FLOOD 100u
+#define VSHMI_FLOOD_NS (INT64_C(20) * 1000 * 1000)
 
 struct vshm_producer {
 	struct vshmi_end end; /* first: region/ hands out the page by its address */

@@ -306,7 +306,11 @@ static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **
 					 "ring %s: a record of %zu bytes is too large: the ring takes up to %zu; open it larger",
 					 p->end.name, size, vshm_producer_max_record(p));
 	p->wanted = size;
-	rc = wait_for_room(p, timeout_ns);
+	/* called by the keeper, or just connected: there is news, whether there is room or not */
+	if (!p->end.adrift && !__atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED))
+		rc = attend(p);
+	if (!rc)
+		rc = wait_for_room(p, timeout_ns);
 	if (rc)
 		return rc;
 	publish_counters(p);
@@ -475,7 +479,10 @@ static int look_drained(void *end)
 	drained = vshmi_tx_drained(&p->tx);
 	if (p->end.adrift)
 		vshmi_unlock(&p->end.region->lock);
-	if (!drained || !rc || rc == -EHOSTDOWN)
+	/* one died, but another has taken its place and goes on */
+	if (rc == -EHOSTDOWN || (rc == -EPIPE && p->end.link.id))
+		rc = 0;
+	if (!drained || !rc)
 		return drained == -EPROTO ? quarantine(p) : drained;
 	return rc;
 }

@@ -154,17 +154,33 @@ static int settle(struct vshm_region *region, vshm_peer peer)
 	return rc;
 }
 
+/* In which order slots are looked at. */
+enum preference {
+	OWN,   /* ours before a reboot */
+	FREE,  /* nobody's */
+	OTHER, /* what a dead peer left, which somebody may still want to read */
+};
+
+static bool preferred(struct vshm_region *region, vshm_peer peer, enum preference preference)
+{
+	const struct vshmi_shared_section *section = region->peer[peer].section;
+
+	if (preference == OWN)
+		return was_ours(region, peer);
+	return preference == OTHER || (section && !vshmi_load_acquire32(&section->alive));
+}
+
 /* One round over the candidates: 1 taken one, 0 none; *soon tells whether waiting may help. */
 static int claim_round(struct vshm_region *region, bool patient, bool *soon)
 {
-	for (int own_first = 1; own_first >= 0; own_first--) {
+	for (enum preference preference = OWN; preference <= OTHER; preference++) {
 		for (vshm_peer i = 0; i < region->peers; i++) {
 			enum readiness readiness;
 			uint32_t before = 0;
 
 			if (region->wanted_peer != VSHM_PEER_ANY && region->wanted_peer != i)
 				continue;
-			if (own_first && !was_ours(region, i))
+			if (!preferred(region, i, preference))
 				continue;
 			readiness = slot_readiness(region, i, patient, &before);
 			if (readiness == READY && claim(region, i, before)) {

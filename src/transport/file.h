@@ -44,6 +44,9 @@ int vshmi_place_look(const struct vshmi_place *place, struct stat *st, char *why
 /* Chooses another temporary name. */
 int vshmi_place_temporary(struct vshmi_place *place, char *why);
 
+/* Gives an unnamed file a name in `dir`. As linkat(). */
+int vshmi_file_link(int fd, int dir, const char *name);
+
 /*
  * An unnamed file gets the place's name, unless that is taken; with `replace` it gets a temporary name instead, which is then
  * to be renamed.

@@ -141,13 +141,12 @@ int vshmi_place_publish(struct vshmi_place *place, char *why)
 	return error;
 }
 
-/* Gives an unnamed file `name`. As linkat(). */
-static int link_unnamed(const struct vshmi_place *place, int fd, const char *name)
+int vshmi_file_link(int fd, int dir, const char *name)
 {
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return linkat(AT_FDCWD, path, place->dir, name, AT_SYMLINK_FOLLOW);
+	return linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW);
 }
 
 int vshmi_place_publish_unnamed(struct vshmi_place *place, int fd, bool replace, char *why)
@@ -155,12 +154,12 @@ int vshmi_place_publish_unnamed(struct vshmi_place *place, int fd, bool replace,
 	int error;
 
 	if (!replace) {
-		if (!link_unnamed(place, fd, place->name))
+		if (!vshmi_file_link(fd, place->dir, place->name))
 			return 0;
 		return errno == EEXIST ? name_taken(place, why) : vshmi_file_failed(why, place->shown, "name it");
 	}
 	error = vshmi_place_temporary(place, why); /* only for the instant until it takes the other one's place */
-	if (!error && link_unnamed(place, fd, place->temporary)) {
+	if (!error && vshmi_file_link(fd, place->dir, place->temporary)) {
 		place->temporary[0] = '\0';
 		error = vshmi_file_failed(why, place->shown, "name it");
 	}
@@ -409,8 +408,11 @@ int vshmi_file_make_unnamed(int dir, uint64_t size, const struct vshm_owner *own
 {
 	int error, fd = openat(dir, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 
-	if (fd < 0)
+	/* open(2): what file systems and kernels without O_TMPFILE say */
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL))
 		return -EOPNOTSUPP;
+	if (fd < 0)
+		return make_failed(shown, why);
 	error = fill_new(fd, size, owner, shown, why);
 	if (!error)
 		return fd;

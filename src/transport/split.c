@@ -135,6 +135,20 @@ static int make_directory(struct vshmi_files *files, char *why)
 	return files->dir < 0 ? vshmi_file_failed(why, place->shown, "open the new directory") : 0;
 }
 
+/* Without a name where that can be done: then the directory is made only when all is complete. */
+static int make_file(struct vshmi_files *files, const char *name, const struct vshmi_shape *shape,
+		     const struct vshm_owner *owner, const char *shown, char *why)
+{
+	int error, fd = -EOPNOTSUPP;
+
+	if (files->dir < 0)
+		fd = vshmi_file_make_unnamed(files->place.dir, shape->segment_size, owner, shown, why);
+	if (fd != -EOPNOTSUPP)
+		return fd;
+	error = files->dir < 0 ? make_directory(files, why) : 0;
+	return error ? error : vshmi_file_make(files->dir, name, shape->segment_size, owner, shown, why);
+}
+
 static int make_segment(struct vshmi_transport *t, uint32_t peer, const struct vshmi_shape *shape, char *why)
 {
 	struct vshmi_files *files = t->state;
@@ -143,7 +157,7 @@ static int make_segment(struct vshmi_transport *t, uint32_t peer, const struct v
 
 	file_name(name, peer);
 	show_file(shown, &files->place, name);
-	fd = vshmi_file_make(files->dir, name, shape->segment_size, &shape->owners[peer], shown, why);
+	fd = make_file(files, name, shape, &shape->owners[peer], shown, why);
 	if (fd < 0)
 		return fd;
 	files->mode[peer] = shape->owners[peer].mode & 0777;
@@ -160,10 +174,23 @@ int vshmi_split_create(struct vshmi_transport *t, const struct vshmi_shape *shap
 	if (__builtin_mul_overflow(shape->segment_size, (uint64_t)shape->segments, &total))
 		total = UINT64_MAX;
 	error = vshmi_file_check_room(files->place.dir, total, files->place.shown, why);
-	if (!error)
-		error = make_directory(files, why);
 	for (uint32_t peer = 0; !error && peer < shape->segments; peer++)
 		error = make_segment(t, peer, shape, why);
+	return error;
+}
+
+/* The files without a name get theirs in a directory that has none yet. */
+static int name_files(struct vshmi_transport *t, char *why)
+{
+	struct vshmi_files *files = t->state;
+	char name[NAME_SIZE];
+	int error = make_directory(files, why);
+
+	for (uint32_t i = 0; !error && i < t->segment_count; i++) {
+		file_name(name, i);
+		if (vshmi_file_link(files->fd[i], files->dir, name))
+			error = vshmi_file_failed(why, files->place.shown, "name its files");
+	}
 	return error;
 }
 
@@ -191,10 +218,14 @@ int vshmi_split_publish(struct vshmi_transport *t, char *why)
 {
 	struct vshmi_files *files = t->state;
 	struct stat st;
+	int error;
 
 	for (uint32_t i = 0; i < t->segment_count; i++)
 		if (fchmod(files->fd[i], files->mode[i]))
 			return vshmi_file_failed(why, files->place.shown, "set the mode of its files");
+	error = files->dir < 0 ? name_files(t, why) : 0;
+	if (error)
+		return error;
 	if (fchmod(files->dir, 0755))
 		return vshmi_file_failed(why, files->place.shown, "set its mode");
 	if (files->force && !vshmi_place_look(&files->place, &st, NULL))
