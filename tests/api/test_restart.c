@@ -28,6 +28,42 @@ START_TEST(next_consumer_goes_on)
 }
 END_TEST
 
+/* Sends one small record after another, never near a full ring, until the consumer has one. */
+static void slow_until_heard(struct vshm_producer *p, struct vshm_consumer *c)
+{
+	int64_t give_up = support_now_ns() + SUPPORT_LONG;
+	struct vshm_view v;
+	int rc;
+
+	do {
+		ck_assert(support_now_ns() < give_up);
+		ck_ok(vshm_producer_send(p, "slow", 4, SUPPORT_LONG));
+		rc = vshm_consumer_peek(c, &v, 10 * SUPPORT_MS);
+	} while (rc == -ETIMEDOUT);
+	ck_ok(rc);
+	ck_ok(vshm_consumer_release(c));
+}
+
+/* A producer that always has room takes no slow path by itself: it has to be called. */
+START_TEST(slow_producer_finds_each_consumer)
+{
+	struct pair t;
+
+	pair_open(&t, _i, 65536);
+	for (unsigned i = 0; i < 4; i++) {
+		slow_until_heard(t.p, t.c);
+		if (i % 2) { /* the whole peer leaves */
+			ck_ok(vshm_region_close(t.b));
+			t.b = world_open(&t.w, 1);
+		} else {
+			ck_ok(vshm_consumer_close(t.c));
+		}
+		t.c = consumer(t.b, "ring", 0);
+	}
+	pair_close(&t);
+}
+END_TEST
+
 /* Records committed while no consumer was there. */
 START_TEST(nothing_is_lost_between_consumers)
 {
@@ -220,6 +256,7 @@ Suite *suite_restart(void)
 	add_everywhere(tc, next_consumer_goes_on);
 	add_everywhere(tc, nothing_is_lost_between_consumers);
 	add_everywhere(tc, consumer_moves_to_another_peer);
+	add_everywhere(tc, slow_producer_finds_each_consumer);
 	add_everywhere(tc, follows_a_reopened_producer);
 	add_everywhere(tc, follows_to_another_peer);
 	add_everywhere(tc, does_not_follow_unless_asked);
