@@ -179,7 +179,10 @@ VSHM_API VSHM_MUST_USE int vshm_consumer_peek_burst(struct vshm_consumer *consum
 VSHM_API VSHM_MUST_USE int vshm_consumer_recv(struct vshm_consumer *consumer, void *data, size_t size,
 					      size_t *received, int64_t timeout_ns);
 
-/* Leaves the ring; what was released is not delivered again, the rest goes to the next consumer. Never waits. */
+/*
+ * Leaves the ring; what was released is not delivered again, the rest goes to the next consumer, from the producer's next
+ * call on. Never waits.
+ */
 VSHM_API int vshm_consumer_close(struct vshm_consumer *consumer);
 
 /* 1: a producer has granted this consumer, records can flow; 0: not yet. Never waits. */
