@@ -15,6 +15,10 @@ if [ -t 1 ]; then
 else
 	bold='' dim='' plain=''
 fi
+width=120 # of what is shown through a pipe, as wide as the terminal if there is one
+if [ -t 1 ] && columns=$(stty size 2>/dev/null <&1 | cut -d ' ' -f 2) && [ "${columns:-0}" -gt 40 ]; then
+	width=$columns
+fi
 
 clean_up() {
 	local pid
@@ -188,7 +192,7 @@ look_while_it_streams() {
 	: >"$scratch/out.tar"
 	start_pair 0
 	await_bytes $((total / 16))
-	ctl show vshm:demo | indent
+	COLUMNS=$((width - 3)) ctl show vshm:demo | indent
 }
 
 kill_in_mid_stream() {
