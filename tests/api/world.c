@@ -58,12 +58,16 @@ static void add(enum world_kind kind, const char *why_not)
 
 void world_probe(void)
 {
+	static const char twice[] = "under a sanitizer /dev/shm stands for it: the code is the same";
+
 	add(WORLD_SHM, NULL);
-	add(WORLD_DISK, support_disk_dir() ? NULL : "no writable directory outside tmpfs (TMPDIR, /var/tmp, /tmp)");
+	add(WORLD_DISK, SUPPORT_SANITIZED    ? twice
+			: support_disk_dir() ? NULL
+					     : "no writable directory outside tmpfs (TMPDIR, /var/tmp, /tmp)");
 	add(WORLD_SPLIT, NULL);
 	add(WORLD_INPROC, NULL);
 	add(WORLD_HUGE, why_no_hugetlbfs());
-	add(WORLD_NAMED, NULL);
+	add(WORLD_NAMED, SUPPORT_SANITIZED ? twice : NULL);
 	snprintf(run_dir, sizeof(run_dir), "%s/run", support_dir());
 	if (mkdir(run_dir, 0755) || setenv("VSHM_RUN_DIR", run_dir, 1))
 		exit(99);
