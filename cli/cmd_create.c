@@ -71,7 +71,7 @@ static int create_one(struct request *request)
 	if (bad && key != PLAN_PATH)
 		return say_usage("--%s: %s", plan_key_name(key), bad);
 	if (bad)
-		return say_failed("%s: %s", plan->name, bad);
+		return say_failed("%s", bad);
 	return plan_create(plan, request->force);
 }
 

@@ -2,32 +2,15 @@
 /* vshmctl destroy: removes regions and their names under /run/vshm. */
 #include "command.h"
 #include "config.h"
-#include "find.h"
+#include "names.h"
 #include "parse.h"
 #include "say.h"
 #include "text.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <vshm/error.h>
-
-static bool same_place(const char *a, const char *b)
-{
-	char one[PATH_MAX], two[PATH_MAX], real_one[PATH_MAX], real_two[PATH_MAX];
-	if (find_path(a, one) || find_path(b, two))
-		return !strcmp(a, b);
-	return !strcmp(realpath(one, real_one) ? real_one : one, realpath(two, real_two) ? real_two : two);
-}
-
-static void unregister(const char *name)
-{
-	char why[VSHM_WHY_SIZE] = "";
-	int rc = vshm_region_register(name, NULL, why);
-	if (rc && rc != -ENOENT)
-		say_note("the name vshm:%s stays: %s", name, *why ? why : vshm_strerror(rc));
-}
 
 static int destroy(const char *uri)
 {
@@ -42,7 +25,7 @@ static int destroy(const char *uri)
 	}
 	/* Compared while the file is there: realpath() needs it. */
 	for (size_t i = 0; i < found.count; i++) {
-		bool mine = same_place(found.one[i].uri, target);
+		bool mine = names_same_place(found.one[i].uri, target);
 		if (!mine)
 			found.one[i].name[0] = 0;
 		names += mine;
@@ -53,7 +36,7 @@ static int destroy(const char *uri)
 		code = say_refused(rc, why);
 	for (size_t i = 0; i < found.count && !code; i++) {
 		if (found.one[i].name[0])
-			unregister(found.one[i].name);
+			names_remove(found.one[i].name);
 	}
 	text_escape(safe, sizeof(safe), target);
 	if (!code)

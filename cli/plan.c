@@ -2,6 +2,7 @@
 /* Plans: one meaning for options and config files, checked as a whole before the first byte is written. */
 #include "plan.h"
 
+#include "names.h"
 #include "parse.h"
 #include "say.h"
 #include "text.h"
@@ -37,13 +38,24 @@ const char *plan_key_name(enum plan_key key)
 	return names[key];
 }
 
+/* "server:/run/x" is a URI, "./odd:name" a path. */
+static bool has_scheme(const char *value)
+{
+	size_t length = strspn(value, "abcdefghijklmnopqrstuvwxyz-0123456789");
+	return length && value[length] == ':';
+}
+
 /* A path is kept absolute: the URI that is registered must mean the same from every directory. */
 static const char *set_path(struct plan *plan, const char *value)
 {
+	if (!strncmp(value, "file:", 5))
+		value += 5;
 	if (!*value)
 		return "write the path of a file, or of a directory for profile split";
 	if (strpbrk(value, "?"))
 		return "a path must not contain '?', which begins the parameters of a URI";
+	if (has_scheme(value))
+		return "takes a path such as /dev/shm/net0, no other kind of URI (./ before a file name with a colon)";
 	if (strlen(value) > 1000)
 		return "a path has at most 1000 characters";
 	char directory[PATH_MAX];
@@ -231,7 +243,9 @@ const char *plan_check(const struct plan *plan, bool force, enum plan_key *key, 
 			return bad;
 		}
 	}
-	return check_place(plan, force, room);
+	if ((bad = check_place(plan, force, room)) || force)
+		return bad;
+	return names_taken(plan->name, plan->path, room);
 }
 
 /* Openers accept files of root and of themselves; another owner must be named to them. */
@@ -271,18 +285,6 @@ static void gather_owners(const struct plan *plan, struct vshm_owner *owners, si
 	}
 }
 
-static void warn_about_size(const struct plan *plan)
-{
-	uint64_t next = 1;
-	char size[TEXT_SIZE];
-	if (!plan->size || !(plan->size & (plan->size - 1)))
-		return;
-	while (next < plan->size)
-		next <<= 1;
-	say_note("%s: size %" PRIu64 " is no power of two, which a PCI BAR must be (the next one is %s)", plan->name,
-		 plan->size, text_bytes(size, next));
-}
-
 /* What came out: the size is the library's choice when none was asked for. */
 static void report(const struct plan *plan, const char *uri, bool registered)
 {
@@ -317,7 +319,6 @@ int plan_create(const struct plan *plan, bool force)
 	options.owners = owners;
 	options.owner_count = plan->split ? peers : 1;
 	gather_owners(plan, owners, options.owner_count);
-	warn_about_size(plan);
 	(void)snprintf(uri, sizeof(uri), "file:%s", plan->path);
 	int rc = vshm_region_create(uri, &options, why);
 	if (rc) {
@@ -327,6 +328,7 @@ int plan_create(const struct plan *plan, bool force)
 	plan_uri(plan, uri);
 	rc = vshm_region_register(plan->name, uri, why);
 	report(plan, uri, !rc);
+	names_remove_others(plan->name, uri);
 	if (rc)
 		say_note("vshm:%s will not find it, use its URI: %s", plan->name, *why ? why : vshm_strerror(rc));
 	return CTL_OK;

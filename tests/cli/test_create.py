@@ -46,12 +46,6 @@ class Create(ctl.Case):
             self.assertEqual(os.stat(self.path()).st_mode & 0o7777, 0o640)
             self.gone()
 
-    def test_size_that_is_no_power_of_two(self):
-        result = self.ok("create", "r", "--path", self.path(), "--size", "3M")
-        self.one_line(result.err)
-        self.assertIn("no power of two", result.err)
-        self.gone()
-
     def test_split(self):
         result = self.ok("create", "r", "--path", self.path(), "--profile", "split", "--peers", "3")
         self.assertIn("split", result.out)
@@ -92,6 +86,47 @@ class Create(ctl.Case):
         self.assertIn("note: ", result.err)
         self.assertIn("file:" + self.path(), result.out)
         self.gone()
+
+
+class Names(ctl.Case):
+    """A name means one region, and a region that replaces another has no name of that."""
+
+    def test_a_name_that_stands_for_another_region(self):
+        first = self.region("a")
+        uuid = self.show("a")["uuid"]
+        self.fails(1, "create", "a", "--path", self.path("b"),
+                   says=f"a is registered already for file:{first}: destroy that, choose another name, or use --force")
+        file = self.write("c.ini", f"[region a]\npath={self.path('b')}\n")
+        self.fails(1, "create", "--config", file, says=[f"{file}:2: ", "a is registered already"])
+        self.assertEqual((os.listdir(self.shm), self.show("a")["uuid"]), (["a"], uuid))
+        self.ok("create", "a", "--path", self.path("b"), "--force")
+        self.assertNotEqual(self.show("a")["uuid"], uuid)
+        self.assertEqual(self.show(first)["uuid"], uuid)
+        self.gone("a", "b")
+
+    def test_a_name_that_stands_for_nothing(self):
+        for damage in (os.unlink, lambda path: ctl.patch(path, 0, bytes(65536))):
+            damage(self.region("a"))
+            self.ok("create", "a", "--path", self.path("b"))
+            self.ok("destroy", "a")
+        os.unlink(self.path("a"))
+        self.assertEqual((os.listdir(self.shm), os.listdir(self.run_dir)), ([], []))
+
+    def test_replaced_under_another_name(self):
+        path = self.region("old")
+        result = self.ok("create", "new", "--path", path, "--force")
+        self.one_line(result.err)
+        self.assertIn("vshm:old is removed", result.err)
+        self.assertEqual(os.listdir(self.run_dir), ["new"])
+        self.ok("destroy", "new")
+        self.assertEqual((os.listdir(self.shm), os.listdir(self.run_dir)), ([], []))
+
+    def test_path_as_uri(self):
+        self.ok("create", "r", "--path", "file:" + self.path())
+        self.assertTrue(os.path.exists(self.path()))
+        self.gone()
+        for uri in ("server:/run/x", "inproc:x", "vshm:x"):
+            self.fails(2, "create", "r", "--path", uri, says=["--path", "takes a path"])
 
 
 class InTheWay(ctl.Case):
