@@ -339,7 +339,7 @@ static inline bool more_came(struct vshm_consumer *c, int64_t timeout_ns)
 		vshmi_spin_pause(&c->spin);
 	rc = vshmi_rx_refresh(&c->rx);
 	if (!rc && c->rx.tail - c->rx.head < GOOD_CATCH)
-		vshmi_spin_found(&c->spin, true);
+		vshmi_spin_caught(&c->spin, c->rx.tail - c->rx.head > vshmi_record_span(c->rx.peeked_bytes));
 	if (rc != -EAGAIN || !timeout_ns || !c->spin.budget_ns || vshmi_region_usable(c->end.region))
 		return !rc;
 	return wait_briefly(c);

@@ -16,6 +16,9 @@
 /* Some 200 ns: what a burst gains by more is less than what waiting for it costs. */
 #define MOST_PAUSES 16
 
+/* Every so many single catches, a pause is tried: in lock-step it makes several of them, elsewhere it is given up at once. */
+#define TRY_EVERY 8
+
 /* When spinning does not pay: still try for as long as a quick answer would take. */
 #define TOKEN_NS 1000
 
@@ -24,6 +27,7 @@ void vshmi_spin_init(struct vshmi_spin *spin, uint32_t spin_us)
 	spin->budget_ns = (spin_us == UINT32_MAX ? DEFAULT_SPIN_US : (int64_t)spin_us) * 1000;
 	spin->recent_ns = 0;
 	spin->pauses = 1;
+	spin->singles = 0;
 }
 
 int vshmi_spin_briefly(struct vshmi_spin *spin, int (*look)(void *end), void *end)
@@ -82,4 +86,12 @@ void vshmi_spin_found(struct vshmi_spin *spin, bool several)
 		spin->pauses *= 2;
 	else if (!several && spin->pauses > 1)
 		spin->pauses /= 2;
+}
+
+void vshmi_spin_caught(struct vshmi_spin *spin, bool several)
+{
+	if (several || spin->pauses > 1)
+		vshmi_spin_found(spin, several);
+	else if (spin->budget_ns && ++spin->singles % TRY_EVERY == 0)
+		spin->pauses = 2;
 }

@@ -41,6 +41,7 @@ struct vshmi_spin {
 	int64_t budget_ns; /* never longer than this; 0: never */
 	int64_t recent_ns; /* moving average of the last waits, at most 4 * budget */
 	unsigned pauses;   /* between two looks: more while records come in bursts, so that they go on doing so */
+	unsigned singles;  /* catches of one record */
 };
 
 void vshmi_spin_init(struct vshmi_spin *spin, uint32_t spin_us);
@@ -72,5 +73,8 @@ static inline void vshmi_spin_pause(const struct vshmi_spin *spin)
 
 /* A wait found one thing, or several. Looking less often makes bursts of what comes fast; what comes singly is looked for often. */
 void vshmi_spin_found(struct vshmi_spin *spin, bool several);
+
+/* The same for a look that found something at once. */
+void vshmi_spin_caught(struct vshmi_spin *spin, bool several);
 
 #endif
