@@ -274,13 +274,15 @@ static bool connected(const void *end)
 	return !((const struct vshm_producer *)end)->end.adrift;
 }
 
-static int wait_for_room(struct vshm_producer *p, int64_t timeout_ns)
+/* Waits as a producer does, for whatever `look` looks for. */
+static int wait_for(struct vshm_producer *p, int (*quick)(void *end), int (*look)(void *end), uint64_t (*arm)(void *end),
+		    int64_t timeout_ns)
 {
 	const struct vshmi_wait wait = {
 		.end = &p->end,
-		.quick = quick_look_for_room,
-		.look = look_for_room,
-		.arm = arm_for_room,
+		.quick = quick,
+		.look = look,
+		.arm = arm,
 		.disarm = disarm,
 		.connected = connected,
 		.spin = &p->spin,
@@ -310,7 +312,7 @@ static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **
 	if (!p->end.adrift && !__atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED))
 		rc = attend(p);
 	if (!rc)
-		rc = wait_for_room(p, timeout_ns);
+		rc = wait_for(p, quick_look_for_room, look_for_room, arm_for_room, timeout_ns);
 	if (rc)
 		return rc;
 	publish_counters(p);
@@ -494,23 +496,6 @@ static uint64_t arm_drained(void *end)
 	return vshmi_tx_arm_drained(&p->tx) | p->end.adrift;
 }
 
-static int linger(struct vshm_producer *p, int64_t timeout_ns)
-{
-	const struct vshmi_wait wait = {
-		.end = &p->end,
-		.quick = look_drained,
-		.look = look_drained,
-		.arm = arm_drained,
-		.disarm = disarm,
-		.connected = connected,
-		.spin = &p->spin,
-		.sleeps = &p->sleeps,
-		.spurious = &p->spurious,
-	};
-
-	return vshmi_end_wait(&wait, timeout_ns);
-}
-
 /* The end of the stream becomes visible: to the consumer that is there, or to those that look for one. */
 static void end_stream(struct vshm_producer *p)
 {
@@ -537,7 +522,7 @@ int vshm_producer_close(struct vshm_producer *p, int64_t timeout_ns)
 	if (!vshmi_region_usable(region))
 		end_stream(p);
 	if (!rc)
-		rc = linger(p, timeout_ns);
+		rc = wait_for(p, look_drained, look_drained, arm_drained, timeout_ns);
 	publish_counters(p);
 	vshmi_lock(&region->lock);
 	vshmi_entry_retire(region, &p->end);
