@@ -23,6 +23,7 @@
 #include <vshm/layout.h>
 
 #define DEFAULT_RECORD 65536u
+#define UNSEEN_NS 30000000000u
 
 enum { OPTION_RING_SIZE = STREAM_OWN, OPTION_RECORD, OPTION_DROP };
 
@@ -30,6 +31,7 @@ struct sender {
 	struct stream stream;
 	struct vshm_producer *producer;
 	uint64_t ring_size, record;
+	uint64_t attached; /* stream_attached() when the ring was opened */
 	bool drop, record_given;
 };
 
@@ -107,6 +109,16 @@ static ssize_t read_input(struct sender *sender, int fd, bool plain, void *data,
 	}
 }
 
+/* How much to read next: of a file no more than is left, so that the end of a short one takes no room of the ring. */
+static size_t next_size(const struct sender *sender, int fd, const struct stat *plain)
+{
+	off_t at = plain ? lseek(fd, 0, SEEK_CUR) : -1;
+	if (at < 0)
+		return sender->record;
+	uint64_t left = plain->st_size > at ? (uint64_t)(plain->st_size - at) : 1;
+	return left < sender->record ? left : sender->record;
+}
+
 /* Sends one input up to its end. 1: done; 0: asked to leave; -1: failed, which was said. */
 static int send_input(struct sender *sender, int fd, const char *name)
 {
@@ -114,10 +126,11 @@ static int send_input(struct sender *sender, int fd, const char *name)
 	bool plain = !fstat(fd, &facts) && S_ISREG(facts.st_mode);
 	for (;;) {
 		void *data;
-		int room = wait_for_room(sender, sender->record, &data);
+		size_t size = next_size(sender, fd, plain ? &facts : NULL);
+		int room = wait_for_room(sender, size, &data);
 		if (room <= 0)
 			return room;
-		ssize_t got = read_input(sender, fd, plain, data, sender->record);
+		ssize_t got = read_input(sender, fd, plain, data, size);
 		if (got == 0)
 			return 1;
 		if (got < 0 && stop_asked())
@@ -200,6 +213,7 @@ static int open_producer(struct sender *sender)
 	int rc = vshm_producer_open(sender->stream.region, sender->stream.ring, &options, &sender->producer);
 	if (rc)
 		return say_failed("ring '%s': %s", sender->stream.ring, stream_why(&sender->stream, rc, why));
+	sender->attached = stream_attached(&sender->stream);
 	/* Four records fill the ring to the last byte: the receiver writes one out while the next are read in. */
 	size_t most = vshm_producer_max_record(sender->producer);
 	if (sender->record_given && sender->record > most)
@@ -212,6 +226,23 @@ static int open_producer(struct sender *sender)
 	return CTL_OK;
 }
 
+/* Did anybody listen, or may have? To ask the ring itself takes room in it. */
+static bool was_heard(const struct sender *sender)
+{
+	const struct stream *stream = &sender->stream;
+	struct vshm_counters counters = VSHM_COUNTERS_INIT;
+	if (stream_connected(stream, VSHM_PRODUCER))
+		return true;
+	if (!stream->progress.records)
+		return false;
+	if (stream_attached(stream) != sender->attached)
+		return true;
+	if (!vshm_producer_counters(sender->producer, &counters) && counters.rings_sent)
+		return true;
+	/* One that came and went between two looks, and left no trace, is not waited for for ever. */
+	return stream->waiting_since && observe_clock_ns() - stream->waiting_since > UNSEEN_NS;
+}
+
 /*
  * An empty stream has an end, too, that somebody must see: the library waits for a receiver only while there is
  * something to read. As wait_for_room().
@@ -219,7 +250,7 @@ static int open_producer(struct sender *sender)
 static int wait_for_receiver(struct sender *sender)
 {
 	struct stream *stream = &sender->stream;
-	while (!sender->drop && !stream->progress.records && !stream_connected(stream, VSHM_PRODUCER)) {
+	while (!sender->drop && !was_heard(sender)) {
 		int rc = vshm_region_status(stream->region);
 		if (rc) {
 			(void)producer_failed(sender, rc);

@@ -169,12 +169,27 @@ static uint64_t fill_of(const struct vshm_end_info *producer)
 	return fill > producer->ring_size ? producer->ring_size : fill;
 }
 
+/* Without a consumer nobody says from where on the next one will read. */
+static void guess_fill(struct observed_end *end)
+{
+	const struct vshm_end_info *info = &end->info;
+	if (info->other_peer != VSHM_PEER_ANY)
+		return;
+	end->known = KNOWN_AT_MOST;
+	end->fill = info->position < info->ring_size ? info->position : info->ring_size;
+}
+
 static void pair_ends(struct observation *now)
 {
 	for (size_t i = 0; i < now->ends; i++) {
 		struct observed_end *end = &now->end[i];
-		if (end->unlawful || end->info.kind != VSHM_PRODUCER || !end->info.connected)
+		if (end->unlawful || end->info.kind != VSHM_PRODUCER)
 			continue;
+		if (!end->info.connected) {
+			guess_fill(end);
+			continue;
+		}
+		end->known = KNOWN_EXACTLY;
 		end->consumer = find_end(now, end->info.other_peer, end->info.other_index);
 		end->fill = fill_of(&end->info);
 		if (end->consumer >= 0)

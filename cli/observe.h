@@ -13,13 +13,20 @@ struct observed_peer {
 	double beats_per_second; /* between the two looks; negative: not known */
 };
 
+enum known {
+	KNOWN_NOT,
+	KNOWN_AT_MOST, /* nobody tells yet what is read: everything that can lie in the ring */
+	KNOWN_EXACTLY,
+};
+
 /* A ring, or a consumer whose producer is not there yet, or an entry that breaks the rules. */
 struct observed_end {
 	struct vshm_end_info info;
 	bool unlawful; /* only peer and index are valid */
 	long consumer; /* a producer's: index of the granted consumer's end, or -1 */
 	bool taken; /* a consumer's: some producer names it */
-	uint64_t fill; /* a connected producer's: bytes that were not read yet */
+	enum known known; /* a producer's: how much `fill` says */
+	uint64_t fill; /* bytes that were not read yet */
 	double bytes_per_second, records_per_second; /* between the two looks; negative: not known */
 };
 

@@ -5,6 +5,7 @@
  */
 #include "show.h"
 
+#include "ends.h"
 #include "text.h"
 
 #include <inttypes.h>
@@ -129,8 +130,9 @@ static struct json_object *json_of_peer(const struct observation *now, vshm_peer
 	return object;
 }
 
-static struct json_object *json_of_end(const struct vshm_end_info *info)
+static struct json_object *json_of_end(const struct observation *now, const struct observed_end *end)
 {
+	const struct vshm_end_info *info = &end->info;
 	struct json_object *object = json_object_new_object();
 	put_number(object, "peer", info->peer);
 	put_number(object, "entry", info->index);
@@ -138,7 +140,8 @@ static struct json_object *json_of_end(const struct vshm_end_info *info)
 	put_text(object, "state", info->state == VSHM_END_CLOSED ? "closed" : "open");
 	put_number(object, info->kind == VSHM_PRODUCER ? "tail" : "head", info->position);
 	put_number(object, "armed", info->armed);
-	put_flag(object, "asleep", info->armed);
+	put_flag(object, "asleep", info->armed && !end_is_gone(now, end));
+	put_text(object, "peer_state", observed_state_name(now->peer[info->peer].info.state));
 	put_flag(object, info->kind == VSHM_PRODUCER ? "drops" : "polls",
 		 info->flags & (info->kind == VSHM_PRODUCER ? VSHM_ENTRY_DROP : VSHM_ENTRY_POLLS));
 	put_number(object, "records", info->records);
@@ -157,11 +160,13 @@ static struct json_object *json_of_ring(const struct observation *now, const str
 	put_flag(object, "connected", info->connected);
 	put_number(object, "offset", info->ring_offset);
 	put_number(object, "size", info->ring_size);
-	put(object, "unread", info->connected ? json_object_new_uint64(end->fill) : NULL);
+	put(object, "unread", end->known == KNOWN_EXACTLY ? json_object_new_uint64(end->fill) : NULL);
+	put(object, "unread_at_most", end->known != KNOWN_NOT ? json_object_new_uint64(end->fill) : NULL);
+	put_text(object, "doing", ring_does(now, end));
 	put_rate(object, "bytes_per_second", end->bytes_per_second);
 	put_rate(object, "records_per_second", end->records_per_second);
-	put(object, "producer", json_of_end(info));
-	put(object, "consumer", end->consumer >= 0 ? json_of_end(&now->end[end->consumer].info) : NULL);
+	put(object, "producer", json_of_end(now, end));
+	put(object, "consumer", end->consumer >= 0 ? json_of_end(now, &now->end[end->consumer]) : NULL);
 	return object;
 }
 
@@ -181,8 +186,8 @@ static void put_ends(struct json_object *object, const struct observation *now)
 			(void)json_object_array_add(unlawful, one);
 		} else if (end->info.kind == VSHM_PRODUCER) {
 			(void)json_object_array_add(rings, json_of_ring(now, end));
-		} else if (!end->taken) {
-			one = json_of_end(&end->info);
+		} else if (end_waits(now, end)) {
+			one = json_of_end(now, end);
 			put_text(one, "name", end->info.name);
 			(void)json_object_array_add(waiting, one);
 		}

@@ -20,6 +20,7 @@ enum piece {
 	PIECE_FREE,
 	PIECE_RING,
 	PIECE_UNREAD,
+	PIECE_UNKNOWN,
 };
 
 struct strip {
@@ -32,8 +33,8 @@ struct strip {
 
 static const char *piece_mark(const struct screen *screen, enum piece piece)
 {
-	static const char *const drawn[] = {" ", "▓", "░", "█", "█"};
-	static const char *const ascii[] = {" ", "=", ".", "#", "#"};
+	static const char *const drawn[] = {" ", "▓", "░", "█", "█", "?"};
+	static const char *const ascii[] = {" ", "=", ".", "#", "#", "?"};
 	return (screen->utf8 ? drawn : ascii)[piece];
 }
 
@@ -206,18 +207,18 @@ static void map_section(const struct show *show, vshm_peer peer)
 		      text_bytes(size, info->size > used ? info->size - used : 0));
 }
 
-/* Where in the ring the two positions are: "^head" and "^tail" under the strip. */
-static void put_positions(const struct strip *strip, uint64_t head, uint64_t tail)
+/* Where in the ring the two positions are: "^head" and "^tail" under the strip; the head only where it is known. */
+static void put_positions(const struct strip *strip, uint64_t head, uint64_t tail, bool both)
 {
 	char line[MAX_WIDTH + 8];
 	unsigned columns[2] = {column_of(strip, head), column_of(strip, tail)};
 	const char *const names[2] = {"^head", "^tail"};
 	memset(line, ' ', sizeof(line));
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = both ? 0 : 1; i < 2; i++) {
 		unsigned from = columns[i] + 5 > strip->width ? strip->width - 5 : columns[i];
 		memcpy(line + from, names[i], 5);
 	}
-	if (columns[0] == columns[1]) {
+	if (both && columns[0] == columns[1]) {
 		unsigned from = columns[0] + 10 > strip->width ? strip->width - 10 : columns[0];
 		memset(line, ' ', sizeof(line));
 		memcpy(line + from, "^head,tail", 10);
@@ -229,31 +230,48 @@ static void put_positions(const struct strip *strip, uint64_t head, uint64_t tai
 	(void)fprintf(strip->screen->out, "%s\n", line);
 }
 
+static void paint_ring(struct strip *strip, const struct observed_end *end, uint64_t head, uint64_t tail)
+{
+	bool known = end->known != KNOWN_NOT;
+	(void)paint(strip, 0, strip->whole, known ? PIECE_FREE : PIECE_UNKNOWN, STYLE_DIM, 0);
+	if (end->fill && head < tail) {
+		(void)paint(strip, head, tail, PIECE_UNREAD, STYLE_GOOD, 0);
+	} else if (end->fill) { /* around the end of the ring */
+		(void)paint(strip, head, strip->whole, PIECE_UNREAD, STYLE_GOOD, 0);
+		if (tail)
+			(void)paint(strip, 0, tail, PIECE_UNREAD, STYLE_GOOD, 0);
+	}
+}
+
+/* ", 4 KiB unread" */
+static void put_unread(const struct show *show, const struct observed_end *end)
+{
+	char unread[TEXT_SIZE];
+	if (end->known == KNOWN_NOT)
+		(void)fputs(", how much is unread is not known", show->screen.out);
+	else
+		(void)fprintf(show->screen.out, ", %s%s unread", end->known == KNOWN_AT_MOST && end->fill ? "at most " : "",
+			      text_bytes(unread, end->fill));
+}
+
 static void map_ring(const struct show *show, const struct observed_end *end)
 {
 	struct strip strip;
-	char size[TEXT_SIZE], unread[TEXT_SIZE], name[VSHM_NAME_SIZE * 4];
+	char size[TEXT_SIZE], name[VSHM_NAME_SIZE * 4];
 	uint64_t ring = end->info.ring_size ? end->info.ring_size : 1;
 	uint64_t tail = end->info.position % ring, head = (end->info.position - end->fill) % ring;
 	strip_init(&strip, &show->screen, ring);
-	(void)paint(&strip, 0, ring, PIECE_FREE, STYLE_DIM, 0);
-	if (end->fill && head < tail) {
-		(void)paint(&strip, head, tail, PIECE_UNREAD, STYLE_GOOD, 0);
-	} else if (end->fill) { /* around the end of the ring */
-		(void)paint(&strip, head, ring, PIECE_UNREAD, STYLE_GOOD, 0);
-		if (tail)
-			(void)paint(&strip, 0, tail, PIECE_UNREAD, STYLE_GOOD, 0);
-	}
+	paint_ring(&strip, end, head, tail);
 	text_escape(name, sizeof(name), end->info.name);
 	(void)fprintf(show->screen.out, "\nring %s: peer %" PRIu32 " to ", name, end->info.peer);
 	if (end->info.connected)
-		(void)fprintf(show->screen.out, "peer %" PRIu32 ", %s, %s unread", end->info.other_peer,
-			      text_bytes(size, ring), text_bytes(unread, end->fill));
+		(void)fprintf(show->screen.out, "peer %" PRIu32 ", %s", end->info.other_peer, text_bytes(size, ring));
 	else
 		(void)fprintf(show->screen.out, "nobody, %s", text_bytes(size, ring));
+	put_unread(show, end);
 	put_scale(&strip);
 	put_strip(&strip);
-	put_positions(&strip, head, tail);
+	put_positions(&strip, head, tail, end->known == KNOWN_EXACTLY);
 }
 
 void show_map(const struct show *show)

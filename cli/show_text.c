@@ -2,6 +2,7 @@
 /* `vshmctl show` for people: the region, its peers, its rings, who can wake whom. */
 #include "show.h"
 
+#include "ends.h"
 #include "table.h"
 #include "text.h"
 
@@ -161,36 +162,35 @@ static void cell_fill(struct table *table, const struct show *show, const struct
 {
 	char bar[80], size[TEXT_SIZE], cell[160];
 	double share = end->info.ring_size ? (double)end->fill / (double)end->info.ring_size : 0;
-	if (!end->info.connected) {
-		table_cell(table, STYLE_DIM, "?");
+	const char *limit = end->known == KNOWN_AT_MOST && end->fill ? "at most " : "";
+	if (end->known == KNOWN_NOT) {
+		table_cell(table, STYLE_DIM, "not known");
 		return;
 	}
 	screen_bar(bar, sizeof(bar), show->screen.utf8, show->screen.width < 110 ? 6 : 12, (double)end->fill,
 		   (double)end->info.ring_size);
-	(void)snprintf(cell, sizeof(cell), "%s %3.0f%%  %s", bar, share * 100, text_bytes(size, end->fill));
+	(void)snprintf(cell, sizeof(cell), "%s %3.0f%%  %s%s", bar, share * 100, limit, text_bytes(size, end->fill));
 	table_drawn(table, share >= 0.9 ? STYLE_WARN : STYLE_PLAIN, cell);
 }
 
-/* Who sleeps: a producer for room, a consumer for data. */
-static const char *waits(const struct observed_end *producer, const struct observed_end *consumer)
+static void cell_rate(struct table *table, const struct observed_end *end)
 {
-	bool full = producer && producer->info.armed, empty = consumer && consumer->info.armed;
-	return full && empty ? "both asleep" : full ? "producer sleeps" : empty ? "consumer sleeps" : "awake";
-}
-
-static void cell_rates(struct table *table, const struct observed_end *end, const struct observed_end *consumer)
-{
-	char text[TEXT_SIZE], rate[TEXT_SIZE];
-	uint64_t records = end->info.records;
-	/* each end publishes its count now and then: 0 says nothing yet */
-	if (consumer && consumer->info.records > records)
-		records = consumer->info.records;
-	table_cell(table, STYLE_PLAIN, "%s", records ? text_count(text, records) : " ");
+	char rate[TEXT_SIZE];
 	if (end->bytes_per_second < 0)
 		table_cell(table, STYLE_PLAIN, " ");
 	else
 		table_cell(table, end->bytes_per_second > 0 ? STYLE_GOOD : STYLE_DIM, "%s",
 			   text_rate(rate, end->bytes_per_second));
+}
+
+static void cell_records(struct table *table, const struct observed_end *end, const struct observed_end *consumer)
+{
+	char text[TEXT_SIZE];
+	uint64_t records = end->info.records;
+	/* each end publishes its count now and then: 0 says nothing yet */
+	if (consumer && consumer->info.records > records)
+		records = consumer->info.records;
+	table_cell(table, STYLE_PLAIN, "%s", records ? text_count(text, records) : " ");
 }
 
 static void row_of_ring(struct table *table, const struct show *show, const struct observed_end *end)
@@ -205,26 +205,23 @@ static void row_of_ring(struct table *table, const struct show *show, const stru
 		table_cell(table, STYLE_DIM, "nobody%s", end->info.flags & VSHM_ENTRY_DROP ? ": drops" : "");
 	table_cell(table, STYLE_PLAIN, "%s", text_bytes(size, end->info.ring_size));
 	cell_fill(table, show, end);
-	cell_rates(table, end, consumer);
+	cell_rate(table, end);
+	table_cell(table, end_is_gone(show->now, end) ? STYLE_WARN : STYLE_PLAIN, "%s", ring_does(show->now, end));
+	cell_records(table, end, consumer);
 	table_cell(table, STYLE_PLAIN, "%s", text_bytes(tail, end->info.position));
-	if (end->info.state == VSHM_END_CLOSED)
-		table_cell(table, STYLE_WARN, "stream ended");
-	else
-		table_cell(table, STYLE_PLAIN, "%s", waits(end, consumer));
 }
 
 /* Positions and doorbells of both ends, for those who debug. */
-static void row_of_end(struct table *table, const struct observed_end *end)
+static void row_of_end(struct table *table, const struct observation *now, const struct observed_end *end)
 {
+	char does[END_TEXT];
 	bool producer = end->info.kind == VSHM_PRODUCER;
 	table_cell(table, STYLE_PLAIN, "%s", end->info.name);
 	table_cell(table, STYLE_PLAIN, "%s %" PRIu32 "/%" PRIu32, producer ? "producer" : "consumer", end->info.peer,
 		   end->info.index);
 	table_cell(table, STYLE_PLAIN, "%s %" PRIu64, producer ? "tail" : "head", end->info.position);
-	if (end->info.armed)
-		table_cell(table, STYLE_WARN, "asleep until %s %" PRIu64, producer ? "head" : "tail", end->info.armed);
-	else
-		table_cell(table, STYLE_DIM, "awake");
+	(void)end_does(now, end, does);
+	table_cell(table, strcmp(does, "awake") != 0 ? STYLE_WARN : STYLE_DIM, "%s", does);
 	table_cell(table, STYLE_PLAIN, "%" PRIu64, end->info.rings_sent);
 	table_cell(table, STYLE_PLAIN, "%" PRIu64, end->info.rings_avoided);
 	table_cell(table, STYLE_PLAIN, "%" PRIu64, end->info.sleeps);
@@ -238,8 +235,8 @@ static bool is_ring(const struct observed_end *end)
 
 static void show_rings(const struct show *show)
 {
-	static const char *const titles[] = {"RING",	  "PRODUCER", "CONSUMER",  ">SIZE",  "UNREAD",
-					     "~>RECORDS", ">RATE",    "~>WRITTEN", "~STATE", NULL};
+	static const char *const titles[] = {"RING",	"PRODUCER", "CONSUMER",	  ">SIZE",	"UNREAD",
+					     "~>RATE", "~STATE",   "~>RECORDS", "~>POSITION", NULL};
 	struct table table;
 	table_init(&table, titles);
 	for (size_t i = 0; i < show->now->ends; i++) {
@@ -260,7 +257,7 @@ static void show_ends(const struct show *show)
 	table_init(&table, titles);
 	for (size_t i = 0; i < show->now->ends; i++) {
 		if (!show->now->end[i].unlawful)
-			row_of_end(&table, &show->now->end[i]);
+			row_of_end(&table, show->now, &show->now->end[i]);
 	}
 	if (table.count)
 		(void)fputc('\n', show->screen.out);
@@ -278,7 +275,7 @@ static void show_odd_ends(const struct show *show)
 				      "%speer %" PRIu32 " entry %" PRIu32 " breaks the rules: run vshmctl check%s\n",
 				      screen_on(&show->screen, STYLE_BAD), end->info.peer, end->info.index,
 				      screen_off(&show->screen));
-		else if (end->info.kind == VSHM_CONSUMER && !end->taken && end->info.state == VSHM_END_OPEN)
+		else if (end_waits(show->now, end))
 			(void)fprintf(show->screen.out, "%speer %" PRIu32 " waits for a producer of \"%s\"%s\n",
 				      screen_on(&show->screen, STYLE_WARN), end->info.peer, name,
 				      screen_off(&show->screen));

@@ -138,6 +138,18 @@ bool stream_connected(const struct stream *stream, uint32_t kind)
 	return false;
 }
 
+uint64_t stream_attached(const struct stream *stream)
+{
+	uint64_t sum = 0;
+	for (vshm_peer peer = 0; peer < VSHM_MAX_PEERS; peer++) {
+		struct vshm_peer_info info = VSHM_PEER_INFO_INIT;
+		if (vshm_region_peer(stream->region, peer, &info))
+			break;
+		sum = (sum * 31 + info.incarnation) * 31 + (info.state == VSHM_PEER_FREE);
+	}
+	return sum;
+}
+
 void stream_report(const struct stream *stream, const struct vshm_counters *c)
 {
 	char bytes[TEXT_SIZE], rate[TEXT_SIZE];

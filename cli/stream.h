@@ -79,6 +79,9 @@ const char *stream_why(const struct stream *stream, int error, char *why);
 /* Is the ring's producer (or consumer), ours, connected to an other end? */
 bool stream_connected(const struct stream *stream, uint32_t kind);
 
+/* Something that differs when other peers attached or left since. */
+uint64_t stream_attached(const struct stream *stream);
+
 /* Prints the counters of --stats. */
 void stream_report(const struct stream *stream, const struct vshm_counters *counters);
 
