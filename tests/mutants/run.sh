@@ -16,6 +16,8 @@ usage() {
 	    Gate: tsan SUITE         the same under ThreadSanitizer
 	    Gate: fuzz TARGET        tests/fuzz, 15 s
 	    Gate: api SUITE          tests/api
+	    Gate: crash SUITE        tests/crash
+	    Gate: hostile all        tests/hostile under AddressSanitizer, 16 s
 	EOF2
 }
 
@@ -50,7 +52,7 @@ fi
 
 check_one() {
 	local patch=$here/$1.patch
-	if ! head -n 1 "$patch" | grep -Eq '^# .+\. Gate: (model|(unit|tsan|fuzz|api) [a-z_]+)$'; then
+	if ! head -n 1 "$patch" | grep -Eq '^# .+\. Gate: (model|(unit|tsan|fuzz|api|crash|hostile) [a-z_]+)$'; then
 		echo "$1: the first line does not say what breaks and which gate notices"
 		return 1
 	fi
@@ -100,6 +102,16 @@ build_api() {
 		tests/api/world.c tests/support/support.c -o gate "${check_flags[@]}" -lpthread
 }
 
+build_crash() {
+	"$cc" "${common[@]}" -O1 -Itests/crash -Itests/support src/*/*.c tests/crash/*.c tests/support/support.c \
+		-o gate "${check_flags[@]}" -lpthread
+}
+
+build_hostile() {
+	clang "${common[@]}" -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -Itests/hostile -Itests/support \
+		src/*/*.c tests/hostile/*.c tests/support/support.c -o gate -lpthread
+}
+
 build() {
 	case $1 in
 	model) build_model ;;
@@ -107,6 +119,8 @@ build() {
 	tsan) build_unit clang "$2" -fsanitize=thread ;;
 	fuzz) build_fuzz "$2" ;;
 	api) build_api ;;
+	crash) build_crash ;;
+	hostile) build_hostile ;;
 	esac
 }
 
@@ -116,13 +130,15 @@ run() {
 	unit | tsan) timeout 60 ./gate ;;
 	fuzz) timeout 60 ./gate -max_total_time=15 -max_len=400 -seed=1 -rss_limit_mb=1024 ;;
 	api) CK_RUN_SUITE=$2 timeout 60 ./gate ;;
+	crash) CK_DEFAULT_TIMEOUT=40 timeout 60 ./gate "$2" ;;
+	hostile) HOSTILE_SECONDS=16 timeout 60 ./gate ;;
 	esac
 }
 
 copy_tree() {
 	cp -r "$root/src" "$root/include" "$1"
 	mkdir -p "$1/tests" "$1/generated/vshm"
-	cp -r "$root"/tests/{model,fuzz,unit,api,support} "$1/tests"
+	cp -r "$root"/tests/{model,fuzz,unit,api,crash,hostile,support} "$1/tests"
 	sed -E 's/@[A-Za-z_]*MAJOR@/0/; s/@[A-Za-z_]*MINOR@/0/; s/@[A-Za-z_]*PATCH@/0/; s/@[A-Za-z_]*@/0.0.0/' \
 		"$root/include/vshm/version.h.in" >"$1/generated/vshm/version.h"
 }
