@@ -5,6 +5,7 @@
 #include "say.h"
 #include "stop.h"
 #include "stream.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,9 +35,10 @@ struct receiver {
 static int output_failed(struct receiver *receiver, int error)
 {
 	const char *name = receiver->file ? receiver->file : "standard output";
+	char amount[TEXT_AMOUNT];
 	progress_clear(&receiver->stream.progress);
-	return say_failed("%s: %s, after %" PRIu64 " bytes", name,
-			  error == EPIPE ? "closed by its reader" : strerror(error), receiver->stream.progress.bytes);
+	return say_failed("%s: %s, after %s", name, error == EPIPE ? "closed by its reader" : strerror(error),
+			  text_amount(amount, receiver->stream.progress.bytes));
 }
 
 /* Waits until the output takes more, where it does not block. */
@@ -91,24 +93,25 @@ static int consumer_failed(struct receiver *receiver, int rc)
 	struct stream *stream = &receiver->stream;
 	char why[VSHM_WHY_SIZE];
 	struct vshm_fault fault = VSHM_FAULT_INIT;
-	uint64_t bytes = stream->progress.bytes;
+	char amount[TEXT_AMOUNT];
+	(void)text_amount(amount, stream->progress.bytes);
 	progress_clear(&stream->progress);
 	if (rc == -EPIPE)
-		return say_failed("the sender died: %" PRIu64 " bytes arrived, all that it had committed", bytes);
+		return say_failed("the sender died: %s arrived, all that it had committed", amount);
 	if (rc == -ESTALE && !vshm_region_status(stream->region))
-		return say_failed("the sender restarted: %" PRIu64 " bytes arrived from the first", bytes);
+		return say_failed("the sender restarted: %s arrived from the first", amount);
 	if (rc == -EPROTO && !vshm_consumer_fault(receiver->consumer, &fault))
 		return say_failed("peer %" PRIu32 " broke the format: %s (0x%" PRIx64 " at 0x%" PRIx64
-				  " of its section), after %" PRIu64 " bytes",
-				  fault.peer, vshm_rule_text(fault.rule), fault.value, fault.offset, bytes);
-	return say_failed("%s, after %" PRIu64 " bytes", stream_why(stream, rc, why), bytes);
+				  " of its section), after %s",
+				  fault.peer, vshm_rule_text(fault.rule), fault.value, fault.offset, amount);
+	return say_failed("%s, after %s", stream_why(stream, rc, why), amount);
 }
 
 /* With --follow an end is not the end. */
 static bool goes_on(struct receiver *receiver, int rc)
 {
 	struct stream *stream = &receiver->stream;
-	char line[160];
+	char line[160], amount[TEXT_AMOUNT];
 	if (rc == -EHOSTDOWN) {
 		stream_note(stream, "the sender is suspect: its heart stands still; waiting");
 		return true;
@@ -116,11 +119,11 @@ static bool goes_on(struct receiver *receiver, int rc)
 	if (!receiver->follow || !(rc == -ENODATA || rc == -EPIPE || rc == -ESTALE) ||
 	    vshm_region_status(stream->region))
 		return false;
-	(void)snprintf(line, sizeof(line), "the sender %s after %" PRIu64 " bytes; waiting for the next",
+	(void)snprintf(line, sizeof(line), "the sender %s after %s; waiting for the next",
 		       rc == -ENODATA ? "ended"
 		       : rc == -EPIPE ? "died"
 				      : "restarted",
-		       stream->progress.bytes);
+		       text_amount(amount, stream->progress.bytes));
 	stream_note(stream, line);
 	return true;
 }
@@ -137,6 +140,7 @@ static int receive_burst(struct receiver *receiver, bool *done)
 {
 	struct stream *stream = &receiver->stream;
 	struct vshm_view views[BURST];
+	char amount[TEXT_AMOUNT];
 	int count = vshm_consumer_peek_burst(receiver->consumer, views, BURST, stream_slice(stream));
 	*done = true;
 	if (count > 0) {
@@ -152,6 +156,7 @@ static int receive_burst(struct receiver *receiver, bool *done)
 	bool nothing = count == -ETIMEDOUT || count == -EAGAIN;
 	if (!nothing && !goes_on(receiver, count))
 		return count == -ENODATA ? CTL_OK : consumer_failed(receiver, count);
+	stream_note_nobody(stream, VSHM_CONSUMER);
 	if (stream_wait_on(stream, waiting_for(receiver))) {
 		*done = false;
 		return CTL_OK;
@@ -159,8 +164,8 @@ static int receive_burst(struct receiver *receiver, bool *done)
 	if (stop_asked())
 		return CTL_FAILED;
 	progress_clear(&stream->progress);
-	return say_failed("nothing came for %.3g s: %" PRIu64 " bytes arrived", (double)stream->timeout_ns / 1e9,
-			  stream->progress.bytes);
+	return say_failed("nothing came for %.3g s: %s arrived", (double)stream->timeout_ns / 1e9,
+			  text_amount(amount, stream->progress.bytes));
 }
 
 static int receive_all(struct receiver *receiver)

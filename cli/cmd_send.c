@@ -9,6 +9,7 @@
 #include "say.h"
 #include "stop.h"
 #include "stream.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,9 +52,10 @@ static int producer_failed(struct sender *sender, int rc)
 static int nobody_read(struct sender *sender)
 {
 	struct stream *stream = &sender->stream;
+	char amount[TEXT_AMOUNT];
 	progress_clear(&stream->progress);
-	return say_failed("nobody read for %.3g s: %" PRIu64 " bytes were sent, not all of them read",
-			  (double)stream->timeout_ns / 1e9, stream->progress.bytes);
+	return say_failed("nobody read for %.3g s: sent %s, not all of it read", (double)stream->timeout_ns / 1e9,
+			  text_amount(amount, stream->progress.bytes));
 }
 
 static const char *waiting_for(const struct sender *sender)
@@ -79,6 +81,7 @@ static int wait_for_room(struct sender *sender, size_t size, void **data)
 			(void)producer_failed(sender, rc);
 			return -1;
 		}
+		stream_note_nobody(stream, VSHM_PRODUCER);
 		if (stream_wait_on(stream, waiting_for(sender)))
 			continue;
 		if (stop_asked())
@@ -216,10 +219,10 @@ static int open_producer(struct sender *sender)
 	sender->attached = stream_attached(&sender->stream);
 	/* Four records fill the ring to the last byte: the receiver writes one out while the next are read in. */
 	size_t most = vshm_producer_max_record(sender->producer);
+	char amount[TEXT_AMOUNT];
 	if (sender->record_given && sender->record > most)
-		return say_failed("a record of %" PRIu64
-				  " bytes does not fit the ring: at most --record %zu, or a larger --ring-size",
-				  sender->record, most);
+		return say_failed("a record of %s does not fit the ring: at most --record %zu, or a larger --ring-size",
+				  text_amount(amount, sender->record), most);
 	size_t quarter = (most + VSHM_RECORD_HEADER) / 4 - VSHM_RECORD_HEADER;
 	if (!sender->record_given && sender->record > quarter)
 		sender->record = quarter;
@@ -257,6 +260,7 @@ static int wait_for_receiver(struct sender *sender)
 			return -1;
 		}
 		observe_pause(10000000);
+		stream_note_nobody(stream, VSHM_PRODUCER);
 		if (stream_wait_on(stream, "waiting for a receiver"))
 			continue;
 		if (stop_asked())

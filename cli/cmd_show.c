@@ -126,18 +126,24 @@ static int read_options(int argc, char **argv, struct options *options)
 		COMMAND_OPTIONS_END,
 	};
 	static const char *const names[] = {"URI", NULL};
+	const char *behind = NULL; /* a number behind --watch: meant as its value? */
+	int64_t number;
 	for (int option; (option = command_option(argc, argv, known)) != -1;) {
 		if (option == '?')
 			return CTL_USAGE;
 		options->json |= option == 'j';
 		options->map |= option == 'm';
 		options->watch |= option == 'w';
+		if (option == 'w' && !optarg && optind < argc && !parse_seconds(argv[optind], &number))
+			behind = argv[optind];
 		const char *bad = option == 'w' && optarg ? parse_seconds(optarg, &options->every_ns) : NULL;
 		if (bad || options->every_ns < 50000000)
 			return say_usage("--watch '%s': %s", optarg, bad ? bad : "write at least 0.05 seconds");
 	}
 	if (options->json && options->map)
 		return say_usage("--json and --map exclude each other");
+	if (behind && argc - optind > 1)
+		return say_usage("write --watch=%s, without a blank", behind);
 	if (!command_arguments(argc, argv, 1, 1, names))
 		return CTL_USAGE;
 	return observe_uri(argv[optind], options->uri) ? say_usage("the URI is too long") : CTL_OK;

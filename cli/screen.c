@@ -29,7 +29,9 @@ void screen_look(struct screen *screen, FILE *out)
 	screen->terminal = isatty(fileno(out)) == 1;
 	screen->colour = screen->terminal && !(plain && *plain) && kind && strcmp(kind, "dumb") != 0;
 	screen->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-	screen->width = from_environment("COLUMNS", 80);
+	screen->width = from_environment("COLUMNS", 0);
+	screen->bounded = screen->terminal || screen->width;
+	screen->width = screen->width ? screen->width : 80;
 	screen->height = from_environment("LINES", 1000);
 	if (screen->terminal && !ioctl(fileno(out), TIOCGWINSZ, &size) && size.ws_col && size.ws_row) {
 		screen->width = size.ws_col;

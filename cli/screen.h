@@ -10,6 +10,7 @@ struct screen {
 	FILE *out;
 	unsigned width, height;
 	bool terminal;
+	bool bounded; /* lines must not be longer than `width`: a terminal, or COLUMNS says so */
 	bool colour; /* a terminal, and the user did not say NO_COLOR */
 	bool utf8;
 };

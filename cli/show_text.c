@@ -26,7 +26,8 @@ void show_region(const struct show *show)
 	text_escape(name, sizeof(name), r->name);
 	text_escape(uri, sizeof(uri), show->uri);
 	screen_put(screen, STYLE_BOLD, name);
-	(void)fprintf(screen->out, "  %s  %s  %s, %u of %" PRIu32 " peers attached\n", uri, text_bytes(size, r->size),
+	(void)fprintf(screen->out, "  %s%s%s  %s, %u of %" PRIu32 " peers attached\n", uri,
+		      text_width(name) + text_width(uri) + 45 > screen->width ? "\n  " : "  ", text_bytes(size, r->size),
 		      r->profile == VSHM_SPLIT ? "split" : "flat", observed_live(show->now), r->peers);
 	(void)fprintf(screen->out, "%s  layout %" PRIu32 ", page %s, created %s%suuid ", screen_on(screen, STYLE_DIM),
 		      r->layout_version, text_bytes(page, r->layout_page), text_date(date, r->created_ns),
@@ -137,7 +138,7 @@ static void put_empty(const struct show *show, enum vshm_peer_state state)
 static void show_peers(const struct show *show)
 {
 	static const char *const titles[] = {
-		">PEER", "STATE", "LABEL", ">PID", "~USER", ">AGE", ">HEART", "~WAYS", "RINGS IN SECTION", NULL};
+		">PEER", "STATE", "LABEL", ">PID", "~USER", "~>AGE", "~>HEART", "~WAYS", "RINGS IN SECTION", NULL};
 	struct table table;
 	table_init(&table, titles);
 	for (vshm_peer peer = 0; peer < show->now->region.peers; peer++) {

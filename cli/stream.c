@@ -15,6 +15,9 @@
 #include <vshm/error.h>
 #include <vshm/layout.h>
 
+/* So long the other side may take to start before it is mentioned. */
+#define TELL_NS 2000000000u
+
 void stream_init(struct stream *stream, const char *label)
 {
 	memset(stream, 0, sizeof(*stream));
@@ -32,6 +35,8 @@ int stream_take_option(struct stream *stream, int option, const char *value)
 		break;
 	case STREAM_TIMEOUT:
 		bad = parse_seconds(value, &stream->timeout_ns);
+		if (!bad && stream->timeout_ns < 1000000)
+			bad = "write at least 0.001, or leave it out to wait for ever";
 		break;
 	case STREAM_LABEL:
 		stream->label = value;
@@ -112,6 +117,40 @@ void stream_note(struct stream *stream, const char *line)
 		return;
 	progress_clear(&stream->progress);
 	say_note("%s", line);
+}
+
+/* The names of ends of the other kind, as far as there is room: what may have been meant. */
+static void name_others(const struct stream *stream, uint32_t kind, char *out, size_t size)
+{
+	struct vshm_region_info info = VSHM_REGION_INFO_INIT;
+	size_t used = 0;
+	*out = 0;
+	if (vshm_region_info(stream->region, &info))
+		return;
+	for (uint32_t i = 0; i < info.peers * VSHM_ENTRIES && used + VSHM_NAME_SIZE + 2 < size; i++) {
+		struct vshm_end_info end = VSHM_END_INFO_INIT;
+		if (vshm_region_end(stream->region, i / VSHM_ENTRIES, i % VSHM_ENTRIES, &end) || end.kind == kind ||
+		    end.state != VSHM_END_OPEN || (kind == VSHM_PRODUCER && end.connected))
+			continue;
+		used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", end.name);
+	}
+}
+
+void stream_note_nobody(struct stream *stream, uint32_t kind)
+{
+	char others[400], line[600];
+	bool sends = kind == VSHM_PRODUCER;
+	if (!sends && stream->progress.records)
+		return;
+	if (stream->told || stream->quiet || !stream->waiting_since ||
+	    observe_clock_ns() - stream->waiting_since < TELL_NS || stream_connected(stream, kind))
+		return;
+	stream->told = true;
+	name_others(stream, kind, others, sizeof(others));
+	(void)snprintf(line, sizeof(line), "waiting for a %s of ring \"%s\"%s%s%s", sends ? "receiver" : "sender",
+		       stream->ring, !*others ? "" : sends ? " (receivers here wait for: " : " (this region has: ", others,
+		       *others ? ")" : "");
+	stream_note(stream, line);
 }
 
 const char *stream_why(const struct stream *stream, int error, char *why)

@@ -21,6 +21,7 @@ struct stream {
 	struct vshm_region *region;
 	struct progress progress;
 	uint64_t waiting_since; /* 0: not waiting */
+	bool told; /* that nobody is there */
 };
 
 enum stream_option {
@@ -69,6 +70,9 @@ bool stream_timed_out(const struct stream *stream);
 
 /* Something moved. */
 void stream_moved(struct stream *stream);
+
+/* After two seconds without anybody at the other side of our end (of this `kind`): says so once, unless --quiet. */
+void stream_note_nobody(struct stream *stream, uint32_t kind);
 
 /* A note, unless --quiet. */
 void stream_note(struct stream *stream, const char *line);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NARROWEST 4u
+
 void table_init(struct table *table, const char *const *titles)
 {
 	memset(table, 0, sizeof(*table));
@@ -73,28 +75,44 @@ static unsigned width_of(const struct table *table, unsigned column)
 	return widest && title > widest ? title : widest;
 }
 
-/* Takes optional columns out until a line of a terminal holds the rest. */
+/* The widest column, if it can be made narrower yet. */
+static unsigned *widest_of(const struct table *table, unsigned *widths)
+{
+	unsigned *widest = &widths[0];
+	for (unsigned column = 1; column < table->columns; column++)
+		widest = widths[column] > *widest ? &widths[column] : widest;
+	return *widest > NARROWEST ? widest : NULL;
+}
+
+/* Takes optional columns out, then cuts the widest, until a line of a known width holds the rest. */
 static void make_fit(const struct table *table, const struct screen *screen, unsigned *widths)
 {
 	unsigned all = 0;
 	for (unsigned column = 0; column < table->columns; column++)
 		all += widths[column] ? widths[column] + 2 : 0;
-	for (unsigned column = table->columns; screen->terminal && column-- && all > screen->width + 2;) {
+	if (!screen->bounded)
+		return;
+	for (unsigned column = table->columns; column-- && all > screen->width + 2;) {
 		if (!optional(table, column) || !widths[column])
 			continue;
 		all -= widths[column] + 2;
 		widths[column] = 0;
 	}
+	for (unsigned *widest; all > screen->width + 2 && (widest = widest_of(table, widths)); all--)
+		--*widest;
 }
 
 static void print_cell(const struct screen *screen, enum style style, const char *text, unsigned width, bool right,
 		       bool last)
 {
-	unsigned own = text_width(text);
+	char cut[1024];
+	(void)snprintf(cut, sizeof(cut), "%s", text);
+	text_cut(cut, width);
+	unsigned own = text_width(cut);
 	unsigned pad = width > own ? width - own : 0;
 	if (right)
 		screen_repeat(screen, " ", pad);
-	screen_put(screen, style, text);
+	screen_put(screen, style, cut);
 	if (!right && !last)
 		screen_repeat(screen, " ", pad);
 	(void)fputs(last ? "\n" : "  ", screen->out);

@@ -74,6 +74,25 @@ unsigned text_width(const char *text)
 	return width;
 }
 
+void text_cut(char *text, unsigned width)
+{
+	mbstate_t state = {0};
+	unsigned columns = 0;
+	char *at = text;
+	if (text_width(text) <= width)
+		return;
+	while (*at) {
+		wchar_t c;
+		size_t size = mbrtowc(&c, at, strlen(at), &state);
+		int own = size && size <= 4 ? wcwidth(c) : -1;
+		if (own < 0 || columns + (unsigned)own >= width)
+			break;
+		columns += (unsigned)own;
+		at += size;
+	}
+	(void)strcpy(at, width ? "~" : "");
+}
+
 /* Three digits are enough for people: 1.21, 12.1, 121; whole numbers without a dot. */
 static void three_digits(char *out, double value, const char *unit)
 {
@@ -105,6 +124,16 @@ const char *text_bytes(char *out, uint64_t bytes)
 {
 	static const char *const units[7] = {" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"};
 	return binary_units(out, (double)bytes, units);
+}
+
+const char *text_amount(char *out, uint64_t bytes)
+{
+	char size[TEXT_SIZE];
+	if (bytes < 1024)
+		(void)snprintf(out, TEXT_AMOUNT, "%" PRIu64 " byte%s", bytes, bytes == 1 ? "" : "s");
+	else
+		(void)snprintf(out, TEXT_AMOUNT, "%s (%" PRIu64 " bytes)", text_bytes(size, bytes), bytes);
+	return out;
 }
 
 const char *text_rate(char *out, double bytes_per_second)

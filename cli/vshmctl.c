@@ -2,6 +2,7 @@
 /* vshmctl: finds the command, prints help. What a command does is in cmd_NAME.c. */
 #include "command.h"
 
+#include "nearest.h"
 #include "say.h"
 
 #include <fcntl.h>
@@ -63,23 +64,42 @@ static bool asks_for_help(int argc, char **argv)
 	return false;
 }
 
+static int unknown_option(const char *text, const struct option *options)
+{
+	char name[40];
+	struct nearest nearest = {.text = name};
+	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(text + 2, "="), text + 2);
+	for (; options->name; options++)
+		nearest_offer(&nearest, options->name);
+	if (nearest.best)
+		return say_usage("unknown option '%s': did you mean --%s?", text, nearest.best);
+	return say_usage("unknown option '%s'", text);
+}
+
+/* "--path --size 4M": the next option is no value. One that does begin with two dashes can be written behind a =. */
+static bool swallowed_option(char **argv)
+{
+	return optarg && optarg == argv[optind - 1] && !strncmp(optarg, "--", 2);
+}
+
 int command_option(int argc, char **argv, const struct option *options)
 {
 	int index = 0;
 	opterr = 0;
 	int option = getopt_long(argc, argv, ":", options, &index);
 	const char *text = optind > 0 && optind <= argc ? argv[optind - 1] : "";
-	if (option == ':')
-		(void)say_usage("option '%s' needs a value", text);
-	else if (option == '?' && !strncmp(text, "--", 2) && strchr(text, '=') && !optopt)
-		(void)say_usage("unknown option '%s'", text);
+	bool swallowed = option != -1 && option != '?' && option != ':' && swallowed_option(argv);
+	if (option == ':' || swallowed)
+		(void)say_usage("option '%s' needs a value", swallowed ? argv[optind - 2] : text);
 	else if (option == '?' && !strncmp(text, "--", 2) && optopt)
 		(void)say_usage("option '%s' takes no value", text);
+	else if (option == '?' && !strncmp(text, "--", 2))
+		(void)unknown_option(text, options);
 	else if (option == '?' && optopt)
 		(void)say_usage("unknown option '-%c'", optopt);
 	else if (option == '?')
 		(void)say_usage("unknown option '%s'", text);
-	return option == ':' ? '?' : option;
+	return option == ':' || swallowed ? '?' : option;
 }
 
 bool command_arguments(int argc, char **argv, int least, int most, const char *const *names)
@@ -110,6 +130,35 @@ static void occupy_standard(void)
 	}
 }
 
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	}
+	return NULL;
+}
+
+static int unknown(const char *word)
+{
+	struct nearest nearest = {.text = word};
+	const char *kind = *word == '-' ? "option" : "command";
+	for (size_t i = 0; i < COMMANDS; i++)
+		nearest_offer(&nearest, commands[i]->name);
+	if (nearest.best)
+		return say_usage("unknown %s '%s': did you mean %s?", kind, word, nearest.best);
+	return say_usage("unknown %s '%s'", kind, word);
+}
+
+/* "help" and "help COMMAND": what many programs take for --help. */
+static int help(int argc, char **argv)
+{
+	if (argc < 3)
+		return program_help();
+	const struct command *command = find_command(argv[2]);
+	return command ? command_help(command) : unknown(argv[2]);
+}
+
 int main(int argc, char **argv)
 {
 	occupy_standard();
@@ -120,13 +169,13 @@ int main(int argc, char **argv)
 		return program_help();
 	if (!strcmp(argv[1], "--version"))
 		return program_version();
-	for (size_t i = 0; i < COMMANDS; i++) {
-		if (strcmp(commands[i]->name, argv[1]) != 0)
-			continue;
-		say_command(commands[i]->name);
-		if (asks_for_help(argc - 1, argv + 1))
-			return command_help(commands[i]);
-		return say_flushed(commands[i]->run(argc - 1, argv + 1));
-	}
-	return say_usage("unknown %s '%s'", argv[1][0] == '-' ? "option" : "command", argv[1]);
+	if (!strcmp(argv[1], "help"))
+		return help(argc, argv);
+	const struct command *command = find_command(argv[1]);
+	if (!command)
+		return unknown(argv[1]);
+	say_command(command->name);
+	if (asks_for_help(argc - 1, argv + 1))
+		return command_help(command);
+	return say_flushed(command->run(argc - 1, argv + 1));
 }
