@@ -44,17 +44,27 @@ struct flow {
 	const struct vshmi_shared_entry *producer, *consumer;
 };
 
-/* The entry that a producer granted, if that one still is what the grant says. */
-static const struct vshmi_shared_entry *granted_entry(const struct vshm_region *region, const struct vshm_entry *producer)
+/* Does this entry name the producer back? Otherwise a grant says nothing of it: a hostile peer can grant anybody. */
+static bool names_back(const struct vshm_region *region, const struct vshmi_shared_entry *consumer, vshm_peer peer,
+		       const struct vshm_entry *producer)
 {
-	const struct vshmi_peer *peer = &region->peer[producer->other_peer];
+	return vshmi_load_acquire64(&consumer->other_id) == producer->id && vshmi_load32(&consumer->other_peer) == peer &&
+	       vshmi_load64(&consumer->other_incarnation) == vshmi_incarnation_load(region->peer[peer].section);
+}
 
-	if (!producer->other_id || !peer->section ||
-	    vshmi_incarnation_load(peer->section) != producer->other_incarnation)
+/* The entry that a producer of `peer` granted, if that one still is what the grant says. */
+static const struct vshmi_shared_entry *granted_entry(const struct vshm_region *region, vshm_peer peer,
+						      const struct vshm_entry *producer)
+{
+	const struct vshmi_peer *other = &region->peer[producer->other_peer];
+
+	if (!producer->other_id || !other->section ||
+	    vshmi_incarnation_load(other->section) != producer->other_incarnation)
 		return NULL;
 	for (uint32_t i = 0; i < VSHM_ENTRIES; i++)
-		if (vshmi_entry_id(&peer->section->directory[i]) == producer->other_id)
-			return &peer->section->directory[i];
+		if (vshmi_entry_id(&other->section->directory[i]) == producer->other_id)
+			return names_back(region, &other->section->directory[i], peer, producer) ?
+				       &other->section->directory[i] : NULL;
 	return NULL;
 }
 
@@ -99,7 +109,7 @@ static void check_flow(struct findings *findings, const struct vshm_region *regi
 		       const struct vshm_entry *entry)
 {
 	const struct vshmi_shared_section *section = region->peer[peer].section;
-	const struct vshmi_shared_entry *consumer = granted_entry(region, entry);
+	const struct vshmi_shared_entry *consumer = granted_entry(region, peer, entry);
 	struct flow flow = {.producer = &section->directory[index], .consumer = consumer, .size = entry->ring_size};
 	uint64_t at = entry_offset(index, offsetof(struct vshm_entry, position)), later;
 
