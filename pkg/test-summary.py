@@ -56,8 +56,9 @@ def show(preset, report):
     for name, verdict, seconds, output in entries:
         total = [a + b for a, b in zip(total, count(verdict, output))]
         if verdict == "skipped":
-            lines = output.strip().splitlines() or ["no reason given"]
-            print(f"   {preset}: skipped {name}: {lines[-1]}")
+            lines = [line for line in output.splitlines() if line.strip() and not CHECK.match(line)]
+            said = [line for line in lines if "skip" in line.lower()] or lines or ["no reason given"]
+            print(f"   {preset}: skipped {name}: {said[-1].strip()}")
         elif verdict == "failed":
             print(f"-- {preset}: FAILED {name} ({seconds:.1f} s)")
             print(output.strip()[-SHOWN:])
