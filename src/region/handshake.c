@@ -44,11 +44,11 @@ int vshmi_link_check(const struct vshm_region *region, const struct vshmi_link *
 		return -EPIPE;
 	if (vshmi_entry_id(link->entry) != link->id)
 		return -ENOENT;
-	if (state == VSHM_END_CLOSED)
-		return -ENODATA;
 	named = link->back ? vshmi_load_acquire64(&link->entry->other_id) : 0;
 	if (named && named != link->back)
-		return -ENOENT;
+		return -ENOENT; /* closed or not: what it read was another's */
+	if (state == VSHM_END_CLOSED)
+		return -ENODATA;
 	return vshmi_peer_dead(region, link->peer) ? -EPIPE : 0;
 }
 
@@ -118,6 +118,7 @@ static void grant(struct vshm_region *region, struct vshmi_end *end, const struc
 	vshmi_tx_connect(end->tx, start, &end->link.entry->position,
 			 seen->entry.flags & VSHM_ENTRY_POLLS ? NULL : &end->link.entry->armed, !end->link.light);
 	vshmi_tx_bind(end->tx, &end->link.entry->what[0], end->link.id);
+	vshmi_tx_bind_back(end->tx, &end->link.entry->other_id, end->id);
 	vshmi_entry_set_other(end->entry, seen->peer, seen->incarnation, seen->entry.id, start);
 	vshmi_directory_changed(region);
 	vshmi_peer_ring(region, seen->peer);
@@ -178,8 +179,9 @@ void vshmi_grant_acknowledge(struct vshm_region *region, struct vshmi_end *end, 
 
 	if (end->left)
 		return;
-	/* the id after the head, as in the ring: a head of the next user says nothing of this one */
-	if (how == -ENOENT || vshmi_entry_id(end->link.entry) != end->link.id)
+	/* the ids after the head, as in the ring: a head of the next user, or in another ring, says nothing of this one */
+	if (how == -ENOENT || vshmi_entry_id(end->link.entry) != end->link.id ||
+	    vshmi_load64(&end->link.entry->other_id) != end->id)
 		head = VSHM_NOT_STARTED;
 	vshmi_store64(&end->final_head, head);
 	__atomic_store_n(&end->left, how == -ENOENT ? -ENODATA : how, __ATOMIC_RELAXED);

@@ -42,6 +42,8 @@ struct vshmi_tx {
 	const struct vshmi_word64 *peer_head;
 	const struct vshmi_word64 *peer_id_word; /* NULL: peer_head always belongs to this consumer */
 	uint64_t peer_id;
+	const struct vshmi_word64 *back_word; /* NULL: peer_head is always about this ring */
+	uint64_t back;
 	struct vshmi_word64 *armed_word; /* own */
 	struct vshmi_ring_fault fault;
 	struct vshmi_word64 nobody; /* always 0 */
@@ -71,6 +73,9 @@ void vshmi_tx_connect(struct vshmi_tx *tx, uint64_t start, const struct vshmi_wo
 
 /* From now on a head counts only while `id_word` says `id`: the entry it stands in can get another user. */
 void vshmi_tx_bind(struct vshmi_tx *tx, const struct vshmi_word64 *id_word, uint64_t id);
+
+/* And only while `back_word`, in which the consumer names its producer, says `back`: it may have chosen another one. */
+void vshmi_tx_bind_back(struct vshmi_tx *tx, const struct vshmi_word64 *back_word, uint64_t back);
 
 /* The consumer left or died: keeps what it had returned last. `final_head`: look at its head once more. */
 void vshmi_tx_disconnect(struct vshmi_tx *tx, bool final_head);

@@ -25,7 +25,7 @@ void vshmi_tx_connect(struct vshmi_tx *tx, uint64_t start, const struct vshmi_wo
 	tx->head = start;
 	tx->published = tx->tail;
 	tx->peer_head = head;
-	tx->peer_id_word = NULL;
+	tx->peer_id_word = tx->back_word = NULL;
 	tx->peer_armed = armed ? armed : &tx->nobody;
 	tx->fence = fence && armed;
 	tx->rung = 0;
@@ -37,6 +37,13 @@ void vshmi_tx_bind(struct vshmi_tx *tx, const struct vshmi_word64 *id_word, uint
 {
 	tx->peer_id_word = id_word;
 	tx->peer_id = id;
+	tx->back_word = NULL;
+}
+
+void vshmi_tx_bind_back(struct vshmi_tx *tx, const struct vshmi_word64 *back_word, uint64_t back)
+{
+	tx->back_word = back_word;
+	tx->back = back;
 }
 
 /* Takes over a head that the consumer published. Between the last one and what it could have read, or -EPROTO. */
@@ -51,6 +58,9 @@ static int take_head(struct vshmi_tx *tx)
 		return 0;
 	/* the id after the head: vshmi_entry_open() clears the old id before it stores a new position */
 	if (tx->peer_id_word && vshmi_load64(tx->peer_id_word) != tx->peer_id)
+		return 0;
+	/* likewise: a consumer names the producer it chose before it stores a position in that one's ring */
+	if (tx->back_word && vshmi_load64(tx->back_word) != tx->back)
 		return 0;
 	if (head % 8) {
 		tx->fault = (struct vshmi_ring_fault){VSHM_RULE_HEAD_ALIGN, tx->head, head};

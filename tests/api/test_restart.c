@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Restarts: a consumer that goes on where the last one stopped, producers that come again, following them. */
+#include <pthread.h>
 #include <string.h>
 
 #include "world.h"
@@ -60,6 +61,76 @@ START_TEST(slow_producer_finds_each_consumer)
 		}
 		t.c = consumer(t.b, "ring", 0);
 	}
+	pair_close(&t);
+}
+END_TEST
+
+/* The first consumer comes and goes while the producer's thread is elsewhere: one call is enough for the next one. */
+START_TEST(idle_producer_finds_the_next_consumer)
+{
+	struct pair t;
+
+	world_create(&t.w, _i, 2, 65536);
+	t.a = world_open(&t.w, 0);
+	t.b = world_open(&t.w, 1);
+	t.p = producer(t.a, "ring", 4096, 0);
+	for (unsigned i = 0; i < 10; i++)
+		ck_ok(vshm_producer_send(t.p, "idle", 4, 0));
+	for (unsigned i = 0; i < 4; i++) {
+		struct vshm_view v;
+
+		t.c = consumer(t.b, "ring", 0);
+		ck_ok(vshm_consumer_peek(t.c, &v, SUPPORT_LONG));
+		ck_ok(vshm_consumer_close(t.c));
+		support_sleep_us(200000); /* the keeper looks around */
+		ck_ok(vshm_producer_send(t.p, "idle", 4, 0));
+	}
+	t.c = consumer(t.b, "ring", 0);
+	pair_close(&t);
+}
+END_TEST
+
+static void *linger(void *p)
+{
+	(void)vshm_producer_close(p, SUPPORT_LONG);
+	return NULL;
+}
+
+/* An older and a newer producer both grant the consumer that looks; where it stops in the one says nothing about the other. */
+START_TEST(head_counts_in_its_own_ring)
+{
+	struct vshm_producer_options o = VSHM_PRODUCER_OPTIONS_INIT;
+	int64_t give_up = support_now_ns() + SUPPORT_LONG;
+	struct vshm_producer *older;
+	pthread_t thread;
+	struct pair t;
+	int rc;
+
+	world_create(&t.w, _i, 2, 65536);
+	t.a = world_open(&t.w, 0);
+	t.b = world_open(&t.w, 1);
+	older = producer(t.a, "ring", 4096, 0);
+	for (unsigned i = 0; i < 10; i++)
+		put(older, NULL, 8, i);
+	t.c = consumer(t.b, "ring", 0);
+	ck_ok(pthread_create(&thread, NULL, linger, older));
+	o.ring_size = 4096;
+	do
+		rc = vshm_producer_open(t.a, "ring", &o, &t.p);
+	while (rc == -EEXIST && support_now_ns() < give_up);
+	ck_ok(rc);
+	for (unsigned i = 0; i < 20; i++)
+		put(t.p, NULL, 8, 100 + i);
+	for (unsigned i = 0; i < 10; i++)
+		get(t.c, 8, i);
+	get_nothing(t.c, -ENODATA);
+	ck_ok(vshm_consumer_close(t.c));
+	ck_ok(pthread_join(thread, NULL));
+	support_sleep_us(200000); /* the keeper looks around */
+	t.c = consumer(t.b, "ring", 0);
+	connect_ends(t.p, t.c);
+	for (unsigned i = 0; i < 20; i++)
+		get(t.c, 8, 100 + i);
 	pair_close(&t);
 }
 END_TEST
@@ -257,6 +328,8 @@ Suite *suite_restart(void)
 	add_everywhere(tc, nothing_is_lost_between_consumers);
 	add_everywhere(tc, consumer_moves_to_another_peer);
 	add_everywhere(tc, slow_producer_finds_each_consumer);
+	add_everywhere(tc, idle_producer_finds_the_next_consumer);
+	add_everywhere(tc, head_counts_in_its_own_ring);
 	add_everywhere(tc, follows_a_reopened_producer);
 	add_everywhere(tc, follows_to_another_peer);
 	add_everywhere(tc, does_not_follow_unless_asked);
