@@ -2,6 +2,7 @@
 /* Slots: claiming one, asking for one, none left, coming back, observers, eviction. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "world.h"
 
@@ -332,6 +333,57 @@ START_TEST(evicted_peer_gets_stale)
 }
 END_TEST
 
+/* In a split region a peer's file may come later. */
+START_TEST(segment_not_there_yet)
+{
+	char path[PATH_MAX], why[VSHM_WHY_SIZE];
+	struct vshm_region *r;
+	struct world w;
+
+	if (world_kind(_i) != WORLD_SPLIT)
+		return;
+	world_create(&w, _i, 3, 65536);
+	world_segment_path(&w, 1, path, sizeof(path));
+	ck_assert_int_eq(unlink(path), 0);
+	r = world_open(&w, 0);
+	ck_assert_uint_eq(state_of(r, 1), VSHM_PEER_PENDING);
+	ck_assert_uint_eq(state_of(r, 2), VSHM_PEER_FREE);
+	ck_is(try_open(&w, 1, 0, why), -ENOENT);
+	ck_ok(vshm_region_status(r));
+	ck_ok(vshm_region_close(r));
+	world_destroy(&w);
+}
+END_TEST
+
+/* Two files of one peer: one of them is a copy in the wrong place. */
+START_TEST(segment_twice)
+{
+	static unsigned char bytes[1 << 20];
+	char from[PATH_MAX], to[PATH_MAX], why[VSHM_WHY_SIZE];
+	struct world w;
+	size_t n;
+	FILE *f;
+
+	if (world_kind(_i) != WORLD_SPLIT)
+		return;
+	world_create(&w, _i, 2, 65536);
+	world_segment_path(&w, 0, from, sizeof(from));
+	world_segment_path(&w, 1, to, sizeof(to));
+	f = fopen(from, "r");
+	ck_assert_ptr_nonnull(f);
+	n = fread(bytes, 1, sizeof(bytes), f);
+	ck_assert_int_eq(fclose(f), 0);
+	f = fopen(to, "r+");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(bytes, 1, n, f), n);
+	ck_assert_int_eq(fclose(f), 0);
+	ck_is(try_open(&w, 0, 0, why), -EPROTO);
+	ck_is(try_open(&w, 1, 0, why), -EPROTO);
+	ck_assert_int_eq(unlink(to), 0);
+	ck_ok(vshm_region_destroy(w.create_uri, NULL));
+}
+END_TEST
+
 Suite *suite_slots(void)
 {
 	Suite *s = suite_create("slots");
@@ -349,6 +401,8 @@ Suite *suite_slots(void)
 	add_everywhere(tc, observer_takes_nothing);
 	add_everywhere(tc, observer_writes_nothing);
 	tcase_add_loop_test(tc, no_keeper, 0, 1); /* takes longer than a lease */
+	add_everywhere(tc, segment_not_there_yet);
+	add_everywhere(tc, segment_twice);
 	add_everywhere(tc, evict_rules);
 	add_everywhere(tc, evicted_peer_gets_stale);
 	suite_add_tcase(s, tc);
