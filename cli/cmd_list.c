@@ -6,6 +6,7 @@
 #include "table.h"
 #include "text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ struct listed {
 	struct vshm_region_info info;
 	unsigned live;
 	char error[VSHM_WHY_SIZE]; /* empty: it can be used */
+	bool unreadable; /* not for this user: that does not make it broken */
 };
 
 static int count_live(struct vshm_region *region, uint32_t peers, unsigned *live)
@@ -52,6 +54,11 @@ static void look(const struct found_region *found, struct listed *out)
 	}
 	if (rc && !out->error[0])
 		(void)snprintf(out->error, sizeof(out->error), "%s", vshm_strerror(rc));
+	char room[80];
+	const char *owner = rc == -EACCES ? find_unreadable(found, room, sizeof(room)) : NULL;
+	out->unreadable = owner != NULL;
+	if (owner)
+		(void)snprintf(out->error, sizeof(out->error), "not readable (owner %s)", owner);
 }
 
 static const char *name_of(const struct listed *listed)
@@ -105,7 +112,8 @@ static void print_text(const struct listed *listed, size_t count)
 		table_cell(&table, STYLE_PLAIN, "%s", broken ? "" : text_bytes(size, one->info.size));
 		table_cell(&table, one->live ? STYLE_GOOD : STYLE_PLAIN, "%s", broken ? "" : peers);
 		table_cell(&table, STYLE_PLAIN, "%s", broken ? "" : one->info.profile == VSHM_SPLIT ? "split" : "flat");
-		table_cell(&table, broken ? STYLE_BAD : STYLE_DIM, "%s%s", broken ? "broken: " : "",
+		table_cell(&table, broken && !one->unreadable ? STYLE_BAD : STYLE_DIM, "%s%s",
+			   broken && !one->unreadable ? "broken: " : "",
 			   broken		 ? one->error
 			   : one->found->name[0] ? ""
 						 : "not registered");

@@ -160,6 +160,38 @@ static void consider(struct found_regions *found, int directory, const char *pla
 		(void)snprintf(one->uri + used, sizeof(one->uri) - (size_t)used, "?owner=%s", user->pw_name);
 }
 
+/* A split region cannot be read where one of its segments cannot: `facts` are then of that. */
+static bool closed_segment(const char *path, struct stat *facts)
+{
+	DIR *list = opendir(path);
+	bool closed = false;
+	const struct dirent *entry;
+	if (!list)
+		return errno == EACCES;
+	for (unsigned looked = 0; !closed && looked < 2 * VSHM_MAX_PEERS && (entry = readdir(list)); looked++)
+		closed = entry->d_name[0] != '.' && faccessat(dirfd(list), entry->d_name, R_OK, AT_EACCESS) &&
+			 errno == EACCES && !fstatat(dirfd(list), entry->d_name, facts, AT_SYMLINK_NOFOLLOW);
+	(void)closedir(list);
+	return closed;
+}
+
+const char *find_unreadable(const struct found_region *found, char *room, size_t size)
+{
+	char path[PATH_MAX];
+	struct stat facts;
+	if (find_path(found->uri, path) || stat(path, &facts))
+		return NULL;
+	if (S_ISDIR(facts.st_mode) ? !closed_segment(path, &facts)
+				   : !faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) || errno != EACCES)
+		return NULL;
+	const struct passwd *user = getpwuid(facts.st_uid);
+	if (user)
+		(void)snprintf(room, size, "%s", user->pw_name);
+	else
+		(void)snprintf(room, size, "%" PRIu32, (uint32_t)facts.st_uid);
+	return room;
+}
+
 static void scan(struct found_regions *found, const char *place)
 {
 	struct dirent **entries;

@@ -25,6 +25,9 @@ void find_registered(struct found_regions *found);
 /* Adds those in /dev/shm and on hugetlbfs that are not registered. */
 void find_unregistered(struct found_regions *found);
 
+/* Whose file this is, for a region that this user may not read: a user's name or number. NULL: it can be read. */
+const char *find_unreadable(const struct found_region *found, char *room, size_t size);
+
 void find_free(struct found_regions *found);
 
 /* The path in a file: URI, without parameters: PATH_MAX bytes. 0, or -1: another kind of URI. */

@@ -2,6 +2,7 @@
 /* Edit distance of short words: letters put in, left out, changed. */
 #include "nearest.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define LONGEST 32
@@ -28,12 +29,21 @@ static size_t distance(const char *a, const char *b)
 	return row[columns];
 }
 
+/* Two neighbouring letters in each other's place, and no other difference. */
+static bool is_swapped(const char *a, const char *b)
+{
+	size_t at = 0;
+	while (a[at] && a[at] == b[at])
+		at++;
+	return a[at] && a[at + 1] && a[at] == b[at + 1] && a[at + 1] == b[at] && !strcmp(a + at + 2, b + at + 2);
+}
+
 void nearest_offer(struct nearest *nearest, const char *word)
 {
 	size_t length = strlen(nearest->text);
 	if (length < 3 || length > LONGEST || strlen(word) > LONGEST)
 		return;
-	size_t found = distance(nearest->text, word);
+	size_t found = is_swapped(nearest->text, word) ? 1 : distance(nearest->text, word);
 	if (found > (length < 5 ? 1 : 2) || (nearest->best && found >= nearest->distance))
 		return;
 	nearest->best = word;

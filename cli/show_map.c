@@ -85,7 +85,8 @@ static void put_strip(const struct strip *strip)
 static void put_scale(const struct strip *strip)
 {
 	char size[TEXT_SIZE];
-	(void)fprintf(strip->screen->out, "%s  (a column is %s)%s\n", screen_on(strip->screen, STYLE_DIM),
+	(void)fprintf(strip->screen->out, "%s%s(a column is %s)%s\n", screen_on(strip->screen, STYLE_DIM),
+		      strip->width < 90 ? "\n" : "  ",
 		      text_bytes(size, (strip->whole + strip->width / 2) / strip->width), screen_off(strip->screen));
 }
 

@@ -33,9 +33,9 @@ void show_region(const struct show *show)
 		      r->layout_version, text_bytes(page, r->layout_page), text_date(date, r->created_ns),
 		      screen->width < 105 ? "\n  " : ", ");
 	put_uuid(screen->out, r->uuid);
-	(void)fprintf(screen->out, "\n  memory %s, atomics %s, sections of others %s%s\n",
+	(void)fprintf(screen->out, "\n  memory %s, atomics %s,%ssections of others %s%s\n",
 		      r->facts & VSHM_FACT_CACHED ? "cached" : "uncached",
-		      r->facts & VSHM_FACT_RMW ? "work" : "not allowed",
+		      r->facts & VSHM_FACT_RMW ? "work" : "not allowed", screen->width < 80 ? "\n  " : " ",
 		      r->facts & VSHM_FACT_ENFORCED    ? "read-only, enforced by the system"
 		      : r->facts & VSHM_FACT_PROTECTED ? "read-only by agreement"
 						       : "unprotected",
@@ -168,6 +168,10 @@ static void cell_fill(struct table *table, const struct show *show, const struct
 		table_cell(table, STYLE_DIM, "not known");
 		return;
 	}
+	if (*limit && show->screen.width < 110) {
+		table_cell(table, STYLE_WARN, "%s%s", limit, text_bytes(size, end->fill));
+		return;
+	}
 	screen_bar(bar, sizeof(bar), show->screen.utf8, show->screen.width < 110 ? 6 : 12, (double)end->fill,
 		   (double)end->info.ring_size);
 	(void)snprintf(cell, sizeof(cell), "%s %3.0f%%  %s%s", bar, share * 100, limit, text_bytes(size, end->fill));
@@ -204,10 +208,10 @@ static void row_of_ring(struct table *table, const struct show *show, const stru
 		cell_peer(table, show, end->info.other_peer);
 	else
 		table_cell(table, STYLE_DIM, "nobody%s", end->info.flags & VSHM_ENTRY_DROP ? ": drops" : "");
-	table_cell(table, STYLE_PLAIN, "%s", text_bytes(size, end->info.ring_size));
 	cell_fill(table, show, end);
-	cell_rate(table, end);
 	table_cell(table, end_is_gone(show->now, end) ? STYLE_WARN : STYLE_PLAIN, "%s", ring_does(show->now, end));
+	cell_rate(table, end);
+	table_cell(table, STYLE_PLAIN, "%s", text_bytes(size, end->info.ring_size));
 	cell_records(table, end, consumer);
 	table_cell(table, STYLE_PLAIN, "%s", text_bytes(tail, end->info.position));
 }
@@ -236,8 +240,8 @@ static bool is_ring(const struct observed_end *end)
 
 static void show_rings(const struct show *show)
 {
-	static const char *const titles[] = {"RING",	"PRODUCER", "CONSUMER",	  ">SIZE",	"UNREAD",
-					     "~>RATE", "~STATE",   "~>RECORDS", "~>POSITION", NULL};
+	static const char *const titles[] = {"RING",   "PRODUCER", "CONSUMER",  "UNREAD",	   "STATE",
+					     "~>RATE", "~>SIZE",   "~>RECORDS", "~>POSITION", NULL};
 	struct table table;
 	table_init(&table, titles);
 	for (size_t i = 0; i < show->now->ends; i++) {

@@ -33,7 +33,8 @@ static int program_help(void)
 		"that is registered under /run/vshm. A directory is a split region, with a file for each peer.\n"
 		"\n"
 		"Exit status: 0 done, 1 failed, 2 wrong usage, 77 not possible here.\n"
-		"Environment: VSHM_RUN_DIR (instead of /run/vshm), VSHM_CONFIG_DIR (instead of /etc/vshm), NO_COLOR.");
+		"Environment: VSHM_RUN_DIR (instead of /run/vshm), VSHM_CONFIG_DIR (instead of /etc/vshm), COLUMNS,\n"
+		"NO_COLOR.");
 	return say_flushed(CTL_OK);
 }
 

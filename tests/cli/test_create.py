@@ -282,6 +282,20 @@ class Strangers(ctl.Case):
         self.ok("destroy", own + "/x", **self.nobody)
         os.rmdir(own)
 
+    def test_listing_what_is_not_readable(self):
+        path = f"/dev/shm/vshm-cli-{os.getpid()}.strange"
+        self.addCleanup(shutil.rmtree, path, True)
+        os.mkdir(path)  # neither registered nor a region: no business of anybody
+        self.region("flat")
+        self.region("split", "--profile", "split")
+        for line in self.ok("list", **self.nobody).out.splitlines()[1:]:
+            self.assertNotIn(path, line)
+            if self.shm in line:
+                self.assertRegex(line, r" not readable \(owner root\)$")
+                self.assertNotIn("broken", line)
+        self.assertNotIn("readable", "".join(line for line in self.ok("list").out.splitlines() if self.shm in line))
+        self.gone("flat", "split")
+
     def test_split_is_enforced(self):
         file = self.write("c.ini", f"[region r]\npath={self.path()}\nprofile=split\nmode=0644\n[region r peer 1]\nowner=65534\n")
         self.ok("create", "--config", file)

@@ -80,6 +80,55 @@ class Show(ctl.Case):
         self.end(receiver)
         self.gone()
 
+    def test_nobody_reads(self):
+        """What was sent is not hidden while no consumer is there, and takes no more room than it needs."""
+        path = self.region()
+        for data, tail, doing in ((b"x\n", 16, "no consumer"), (bytes(1 << 20), 262144, "waits for a consumer")):
+            sender = self.start("send", path, "frames", self.write("in", data))
+            seen = self.await_show(path, lambda seen: seen["rings"] and seen["rings"][0]["doing"] == doing
+                                   and seen["rings"][0]["producer"]["tail"])
+            ring = seen["rings"][0]
+            self.assertEqual((ring["unread"], ring["unread_at_most"], ring["producer"]["tail"]), (None, tail, tail))
+            self.assertRegex(self.ok("show", path).out, rf"frames .*at most [0-9]+ .*{doing}")
+            text = self.ok("show", path, "--map").out
+            self.assertRegex(text, "ring frames: peer 0 to nobody, 256 KiB, at most [0-9]+ [A-Za-z]* unread")
+            self.assertRegex(text.splitlines()[-2], "^█")
+            self.assertNotIn("^head", text)
+            sender.terminate()
+            self.end(sender)
+        self.gone()
+
+    def test_the_dead_do_nothing(self):
+        path = self.region()
+        receiver = self.start("recv", path, "frames")
+        self.await_show(path, lambda seen: seen["waiting"])
+        self.assertRegex(self.ok("show", path).out, r"\nframes +consumer 0/0 +head 0 +waits for a producer")
+        receiver.send_signal(signal.SIGSTOP)
+        self.await_show(path, lambda seen: seen["peers"][0]["state"] == "suspect")
+        self.assertRegex(self.ok("show", path).out, r"\nframes +consumer 0/0 +head 0 +suspect")
+        receiver.kill()
+        receiver.wait()
+        self.await_show(path, lambda seen: seen["peers"][0]["state"] == "fenced")
+        self.assertEqual(self.show(path)["waiting"], [])
+        text = self.ok("show", path).out
+        self.assertRegex(text, r"\nframes +consumer 0/0 +head 0 +\(dead\)")
+        self.assertNotIn("waits for", text)
+        self.gone()
+
+    def test_width(self):
+        path = self.region()
+        pair = self.stream(path)
+        other = self.start("send", path, "with-a-name-that-takes-room", self.write("in", bytes(1 << 20)))
+        self.await_show(path, lambda seen: len(seen["rings"]) == 2 and seen["rings"][1]["producer"]["tail"] == 262144)
+        for columns in (60, 80, 100, 120, 200):
+            text = self.ok("show", "r", env={"COLUMNS": str(columns)}).out
+            self.assertLessEqual(max(map(len, text.splitlines())), columns, text)
+            self.assertIn("PRODUCER", text)
+        other.terminate()
+        self.end(other)
+        self.finish(*pair)
+        self.gone()
+
     def test_map(self):
         for profile in ("flat", "split"):
             path = self.region("r", "--profile", profile, "--size", "8M")

@@ -26,6 +26,12 @@ class Help(ctl.Case):
             self.assertEqual(self.ok(command, "x", "-h").out, result.out)
             self.assertLess(max(map(len, result.out.splitlines())), 121, command)
 
+    def test_help_as_a_command(self):
+        self.assertEqual(self.ok("help").out, self.ok("--help").out)
+        for command in COMMANDS:
+            self.assertEqual(self.ok("help", command).out, self.ok(command, "--help").out)
+        self.fails(2, "help", "fly", says="unknown command 'fly'")
+
     def test_every_option_is_explained(self):
         for command in COMMANDS:
             text = self.ok(command, "--help").out
@@ -60,6 +66,21 @@ class Usage(ctl.Case):
         for command, option in (("create", "--path"), ("destroy", "--config"), ("send", "--ring-size"),
                                 ("recv", "--timeout")):
             self.fails(2, command, option, says=[option, "needs a value"])
+
+    def test_an_option_is_no_value(self):
+        self.fails(2, "create", "a", "--path", "--size", "4M", says="'--path' needs a value")
+        self.fails(2, "recv", "a", "r", "--timeout", "--", says="'--timeout' needs a value")
+        self.fails(2, "show", "r", "--watch", "2", says="write --watch=2")
+        self.fails(2, "show", "--watch", "2", "r", says="write --watch=2")
+        self.assertEqual(os.listdir(self.shm), [])
+
+    def test_what_was_meant(self):
+        for args, meant in ((["shwo"], "show"), (["creat"], "create"), (["recieve"], None), (["lst"], "list"),
+                            (["create", "a", "--paht", "x"], "--path"), (["send", "a", "r", "--lable=x"], "--label"),
+                            (["list", "--jsn"], "--json"), (["create", "--ownership"], None)):
+            result = self.fails(2, *args, says="unknown")
+            self.assertEqual("did you mean" in result.err, meant is not None, result)
+            self.assertIn(f"did you mean {meant}?" if meant else "unknown", result.err)
 
     def test_option_with_value_too_many(self):
         for command, option in (("list", "--json"), ("show", "--map"), ("evict", "--force"), ("send", "--drop")):
@@ -106,6 +127,8 @@ class Usage(ctl.Case):
             self.fails(2, "recv", "x", "r", "--timeout", time, says="--timeout")
             self.fails(2, "show", "x", "--watch=" + time, says="--watch")
         self.fails(2, "show", "x", "--watch=0", says="0.05")
+        for time in ("0", "0.0009"):
+            self.fails(2, "recv", "x", "r", "--timeout", time, says=["--timeout", "at least 0.001"])
         self.fails(2, "send", "x", "r", "--label", "two words", says="--label")
         self.assertEqual(os.listdir(self.shm), [])
 
