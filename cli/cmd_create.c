@@ -136,7 +136,7 @@ const struct command command_create = {
 		"  --profile flat|split   one segment for all, or one for each peer that only this peer may write\n"
 		"  --owner USER[:GROUP]   who owns the file; default: you\n"
 		"  --mode MODE            permission bits in octal; default: 0600\n"
-		"  --force                replace what is there; its peers are told (ESTALE)\n"
+		"  --force                replace what is there (its peers get ESTALE, other names of it go), and take NAME over\n"
 		"  --config FILE          take everything from an INI file; with NAME, only that region\n"
 		"\n"
 		"Without options: all regions of /etc/vshm/*.ini, or the one called NAME. A config file looks like this:\n"
@@ -151,7 +151,7 @@ const struct command command_create = {
 		"  [region net0 peer 1]\n"
 		"  owner = vm1:vshm\n"
 		"\n"
-		"socket, vectors and allow are for a server and do not matter here. A mistake in a file is told with file,\n"
-		"line and key, and then nothing is created.\n",
+		"Users and groups must exist. socket, vectors and allow are for a server and do not matter here. A mistake in\n"
+		"a file is told with file, line and key, and then nothing is created.\n",
 	.run = run,
 };

@@ -251,7 +251,8 @@ static void put_unread(const struct show *show, const struct observed_end *end)
 	if (end->known == KNOWN_NOT)
 		(void)fputs(", how much is unread is not known", show->screen.out);
 	else
-		(void)fprintf(show->screen.out, ", %s%s unread", end->known == KNOWN_AT_MOST && end->fill ? "at most " : "",
+		(void)fprintf(show->screen.out, ", %s%s unread",
+			      end->known == KNOWN_AT_MOST && end->fill ? "at most " : "",
 			      text_bytes(unread, end->fill));
 }
 

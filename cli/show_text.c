@@ -27,8 +27,9 @@ void show_region(const struct show *show)
 	text_escape(uri, sizeof(uri), show->uri);
 	screen_put(screen, STYLE_BOLD, name);
 	(void)fprintf(screen->out, "  %s%s%s  %s, %u of %" PRIu32 " peers attached\n", uri,
-		      text_width(name) + text_width(uri) + 45 > screen->width ? "\n  " : "  ", text_bytes(size, r->size),
-		      r->profile == VSHM_SPLIT ? "split" : "flat", observed_live(show->now), r->peers);
+		      text_width(name) + text_width(uri) + 45 > screen->width ? "\n  " : "  ",
+		      text_bytes(size, r->size), r->profile == VSHM_SPLIT ? "split" : "flat", observed_live(show->now),
+		      r->peers);
 	(void)fprintf(screen->out, "%s  layout %" PRIu32 ", page %s, created %s%suuid ", screen_on(screen, STYLE_DIM),
 		      r->layout_version, text_bytes(page, r->layout_page), text_date(date, r->created_ns),
 		      screen->width < 105 ? "\n  " : ", ");
@@ -240,7 +241,7 @@ static bool is_ring(const struct observed_end *end)
 
 static void show_rings(const struct show *show)
 {
-	static const char *const titles[] = {"RING",   "PRODUCER", "CONSUMER",  "UNREAD",	   "STATE",
+	static const char *const titles[] = {"RING",   "PRODUCER", "CONSUMER",	"UNREAD",     "STATE",
 					     "~>RATE", "~>SIZE",   "~>RECORDS", "~>POSITION", NULL};
 	struct table table;
 	table_init(&table, titles);

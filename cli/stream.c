@@ -148,8 +148,11 @@ void stream_note_nobody(struct stream *stream, uint32_t kind)
 	stream->told = true;
 	name_others(stream, kind, others, sizeof(others));
 	(void)snprintf(line, sizeof(line), "waiting for a %s of ring \"%s\"%s%s%s", sends ? "receiver" : "sender",
-		       stream->ring, !*others ? "" : sends ? " (receivers here wait for: " : " (this region has: ", others,
-		       *others ? ")" : "");
+		       stream->ring,
+		       !*others ? ""
+		       : sends	? " (receivers here wait for: "
+				: " (this region has: ",
+		       others, *others ? ")" : "");
 	stream_note(stream, line);
 }
 
