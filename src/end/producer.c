@@ -156,7 +156,7 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 		return taken(region, name);
 	rc = vshmi_random(&sequence, sizeof(sequence));
 	if (rc)
-		return rc;
+		return vshmi_region_fail(region, rc, "ring %s: the system gives no random numbers", name);
 	vshmi_end_init(&p->end, VSHM_PRODUCER, name, o->flags);
 	rc = vshmi_entry_take(region, &p->end, choose_ring_size(region, o->ring_size));
 	if (rc)

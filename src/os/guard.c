@@ -26,7 +26,7 @@ struct slot {
 
 static struct slot slots[SLOTS];
 static struct vshmi_mutex writers;
-static bool installed; /* under `writers` */
+static bool installed; /* written under `writers`, atomic */
 static struct sigaction previous; /* written before the handler is installed */
 
 static void slot_write(struct slot *slot, uintptr_t start, uintptr_t size, uint32_t *gone)
@@ -119,7 +119,7 @@ static int install(void)
 	action.sa_mask = previous.sa_mask;
 	if (sigaction(SIGBUS, &action, NULL))
 		return -EIO;
-	installed = true;
+	__atomic_store_n(&installed, true, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -129,6 +129,16 @@ static struct slot *slot_of(uintptr_t start)
 		if (slots[i].start == start)
 			return &slots[i];
 	return NULL;
+}
+
+bool vshmi_guard_is_on(void)
+{
+	return __atomic_load_n(&installed, __ATOMIC_RELAXED);
+}
+
+__attribute__((constructor)) static void prepare_for_fork(void)
+{
+	vshmi_mutex_free_in_child(&writers);
 }
 
 int vshmi_guard_add(void *address, uint64_t size, uint32_t *gone)

@@ -51,6 +51,9 @@ void vshmi_unmap(void *address, uint64_t size);
 int vshmi_guard_add(void *address, uint64_t size, uint32_t *gone);
 void vshmi_guard_remove(void *address);
 
+/* Has this process asked for the handler? Then short-lived mappings may use it, too. */
+bool vshmi_guard_is_on(void);
+
 /* ---- futex.c ---- */
 
 /*
@@ -114,6 +117,12 @@ struct vshmi_mutex {
 };
 void vshmi_lock(struct vshmi_mutex *mutex);
 void vshmi_unlock(struct vshmi_mutex *mutex);
+
+/*
+ * A mutex of the process as a whole is free in a forked child, whichever thread held it at the fork. For mutexes whose
+ * data are whole between any two stores. At most four; called once for each, before threads.
+ */
+void vshmi_mutex_free_in_child(struct vshmi_mutex *mutex);
 
 uint32_t vshmi_thread_id(void);
 

@@ -104,6 +104,27 @@ void vshmi_unlock(struct vshmi_mutex *mutex)
 		syscall(SYS_futex, &mutex->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
+static struct vshmi_mutex *process_mutexes[4];
+
+static void free_in_child(void)
+{
+	for (unsigned i = 0; i < sizeof(process_mutexes) / sizeof(process_mutexes[0]); i++)
+		if (process_mutexes[i])
+			__atomic_store_n(&process_mutexes[i]->state, 0, __ATOMIC_RELAXED);
+}
+
+void vshmi_mutex_free_in_child(struct vshmi_mutex *mutex)
+{
+	for (unsigned i = 0; i < sizeof(process_mutexes) / sizeof(process_mutexes[0]); i++) {
+		if (process_mutexes[i])
+			continue;
+		process_mutexes[i] = mutex;
+		if (!i)
+			(void)pthread_atfork(NULL, NULL, free_in_child);
+		return;
+	}
+}
+
 uint32_t vshmi_thread_id(void)
 {
 	return (uint32_t)syscall(SYS_gettid);

@@ -204,6 +204,7 @@ static int map_briefly(const char *text, bool observe, struct vshm_region **out,
 	if (!region)
 		return vshmi_why(why, -ENOMEM, "no memory");
 	region->self = VSHM_PEER_ANY;
+	region->guarded = vshmi_guard_is_on();
 	rc = vshmi_host_self(&region->host);
 	if (rc)
 		(void)vshmi_why(why, rc, "cannot read this process' identity from /proc: %s", vshm_strerror(rc));

@@ -23,6 +23,11 @@ struct open_region {
 static struct vshmi_mutex open_lock;
 static struct open_region *open_regions;
 
+__attribute__((constructor)) static void prepare_for_fork(void)
+{
+	vshmi_mutex_free_in_child(&open_lock);
+}
+
 static int remember(struct vshm_region *region)
 {
 	struct open_region *open = vshmi_alloc(sizeof(*open));

@@ -32,6 +32,11 @@ struct handle {
 };
 
 static struct vshmi_mutex lock;
+
+__attribute__((constructor)) static void prepare_for_fork(void)
+{
+	vshmi_mutex_free_in_child(&lock);
+}
 static struct memory *memories;
 
 static struct memory *find(const char *name)
