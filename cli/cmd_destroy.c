@@ -30,6 +30,7 @@ static int destroy(const char *uri)
 			found.one[i].name[0] = 0;
 		names += mine;
 	}
+	observe_guard(uri);
 	int rc = vshm_region_destroy(uri, why);
 	int code = CTL_OK;
 	if (rc && !(rc == -ENOENT && names))

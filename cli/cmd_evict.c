@@ -28,6 +28,7 @@ static int run(int argc, char **argv)
 		return say_usage("'%s': %s", argv[optind + 1], bad);
 	if (observe_uri(argv[optind], uri))
 		return say_usage("the URI is too long");
+	observe_guard(uri);
 	int rc = vshm_region_evict(uri, peer, flags, why);
 	if (rc)
 		return say_refused(rc, why);

@@ -52,6 +52,14 @@ int observe_open(const char *uri, struct vshm_region **region, char *why)
 	return vshm_region_open(uri, &options, region, why);
 }
 
+void observe_guard(const char *uri)
+{
+	struct vshm_region *region;
+	char why[VSHM_WHY_SIZE];
+	if (!observe_open(uri, &region, why)) /* if not: the call that follows says why */
+		(void)vshm_region_close(region);
+}
+
 const char *observe_stale(const char *uri, struct vshm_region *region)
 {
 	struct vshm_region_info before = VSHM_REGION_INFO_INIT, after = VSHM_REGION_INFO_INIT;

@@ -51,6 +51,12 @@ int observe_uri(const char *text, char *uri);
 /* Attaches to a region as an observer. 0, or an error with `why`. */
 int observe_open(const char *uri, struct vshm_region **region, char *why);
 
+/*
+ * From here on memory that vanishes under this process gives an error instead of SIGBUS, also in calls that have no such
+ * option: they use the guard of a process that has one.
+ */
+void observe_guard(const char *uri);
+
 /* One look. `before`: an earlier one, for rates, or NULL. 0, or what vshm_region_status() said. */
 int observe(struct vshm_region *region, const struct observation *before, struct observation *now);
 
