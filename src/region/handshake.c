@@ -127,8 +127,9 @@ static void grant(struct vshm_region *region, struct vshmi_end *end, const struc
 /* A request names this producer; a consumer that names nobody yet looks for any producer of its name. */
 static bool asks_for(const struct vshm_region *region, const struct vshmi_end *end, const struct vshmi_seen *seen)
 {
-	if (!seen->entry.other_id)
-		return !strcmp(seen->entry.name, end->name);
+	if (!seen->entry.other_id) /* unless it has read this one to its end: it follows, and looks for the next */
+		return !strcmp(seen->entry.name, end->name) &&
+		       (seen->entry.other_incarnation != region->incarnation || seen->entry.other_start != end->id);
 	return seen->entry.other_id == end->id && seen->entry.other_peer == region->self &&
 	       seen->entry.other_incarnation == region->incarnation;
 }
@@ -325,6 +326,8 @@ bool vshmi_grant_is_live(struct vshm_region *region, const struct vshm_entry *pr
 		if (vshmi_entry_id(entry) != producer->other_id)
 			continue;
 		other = vshmi_load_acquire64(&entry->other_id);
+		if (!other && vshmi_load64(&entry->other_start) == producer->id)
+			return false; /* it looks, and has done with this one */
 		return vshmi_load_acquire32(&entry->state) == VSHM_END_OPEN && (!other || other == producer->id);
 	}
 	return false;
