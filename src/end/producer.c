@@ -431,11 +431,10 @@ static void publish_rest(struct vshm_producer *p)
 {
 	bool adrift = p->end.adrift;
 
-	if (p->tx.tail == p->tx.published)
-		return;
-	if (adrift)
+	if (adrift) /* a keeper that grants publishes too */
 		vshmi_lock(&p->end.region->lock);
-	(void)publish(p);
+	if (p->tx.tail != p->tx.published)
+		(void)publish(p);
 	if (adrift)
 		vshmi_unlock(&p->end.region->lock);
 }
@@ -473,16 +472,18 @@ static int look_drained(void *end)
 {
 	struct vshm_producer *p = end;
 	int rc = attend(p), drained;
+	bool another;
 
 	if (p->end.adrift && p->end.flags & VSHM_ENTRY_DROP)
 		return 0;
 	if (p->end.adrift)
 		vshmi_lock(&p->end.region->lock);
 	drained = vshmi_tx_drained(&p->tx);
+	another = p->end.link.id != 0;
 	if (p->end.adrift)
 		vshmi_unlock(&p->end.region->lock);
 	/* one died, but another has taken its place and goes on */
-	if (rc == -EHOSTDOWN || (rc == -EPIPE && p->end.link.id))
+	if (rc == -EHOSTDOWN || (rc == -EPIPE && another))
 		rc = 0;
 	if (!drained || !rc)
 		return drained == -EPROTO ? quarantine(p) : drained;

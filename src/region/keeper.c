@@ -105,9 +105,12 @@ static void look_at_peers(struct vshm_region *region)
 		vshmi_region_kick(region);
 }
 
-static void beat(struct vshm_region *region, uint64_t *count)
+/* `paused`: this process was stopped itself, so that nobody else is to blame for a heart that seems to stand still. */
+static void beat(struct vshm_region *region, uint64_t *count, bool paused)
 {
 	vshmi_lock(&region->lock);
+	if (paused)
+		vshmi_peer_restart_leases(region);
 	if (look_at_region(region)) {
 		vshmi_store64(&region->section->heartbeat, ++*count);
 		look_at_peers(region);
@@ -136,10 +139,8 @@ static void keep(void *arg)
 		uint32_t running = RUNNING;
 		int64_t now = vshmi_clock_ns();
 
-		if (now - last > (int64_t)region->lease_ms * 500000) /* half a lease: this process was stopped itself */
-			vshmi_peer_restart_leases(region);
+		beat(region, &count, now - last > (int64_t)region->lease_ms * 500000); /* half a lease */
 		last = now;
-		beat(region, &count);
 		(void)vshmi_futex_wait(&word, &running, 1, (int64_t)region->beat_ms * 1000000);
 	}
 	vshmi_slot_leave(region);

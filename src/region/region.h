@@ -184,7 +184,7 @@ static inline enum vshm_peer_state vshmi_peer_known(const struct vshm_region *re
 /* Does the alive word say that this peer will not come back? One load. */
 bool vshmi_peer_dead(const struct vshm_region *region, vshm_peer peer);
 
-/* After a pause of this process all leases begin anew. */
+/* After a pause of this process all leases begin anew. Lock held. */
 void vshmi_peer_restart_leases(struct vshm_region *region);
 
 bool vshmi_peer_same_kernel(const struct vshm_region *region, const struct vshm_identity *identity);
