@@ -37,6 +37,7 @@ struct vshm_producer {
 	struct vshmi_spin spin;
 	uint64_t sleeps, spurious;
 	bool told_suspect;
+	bool ended, drained; /* closing: no more records come; all were read */
 	unsigned burst; /* records reserved by the last burst, */
 	uint64_t burst_size, burst_at; /* of so many bytes each, where the tail stood */
 	int over; /* a sticky error */

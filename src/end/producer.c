@@ -80,6 +80,9 @@ static void change_consumer(struct vshm_producer *p, int gone)
 {
 	if (gone)
 		lose_consumer(p, gone);
+	/* whoever is granted an ended stream that was read to its end sees the end, and has no say in it */
+	if (p->end.adrift && !p->end.link.id && p->ended && !vshmi_tx_drained(&p->tx))
+		p->drained = true;
 	if (p->end.adrift)
 		vshmi_grant_requests(p->end.region);
 	if (p->end.link.id)
@@ -474,7 +477,7 @@ static int look_drained(void *end)
 	int rc = attend(p), drained;
 	bool another;
 
-	if (p->end.adrift && p->end.flags & VSHM_ENTRY_DROP)
+	if (p->drained || (p->end.adrift && p->end.flags & VSHM_ENTRY_DROP))
 		return 0;
 	if (p->end.adrift)
 		vshmi_lock(&p->end.region->lock);
@@ -503,6 +506,7 @@ static void end_stream(struct vshm_producer *p)
 	struct vshm_region *region = p->end.region;
 
 	publish_rest(p);
+	p->ended = true;
 	vshmi_store_release32(&p->end.entry->state, VSHM_END_CLOSED); /* pairs with vshmi_link_check() */
 	vshmi_lock(&region->lock);
 	vshmi_directory_changed(region);

@@ -246,6 +246,44 @@ START_TEST(head_out_of_range)
 }
 END_TEST
 
+/* Peer 1 pretends to ask for the ring, and to have read more than there is. */
+static void forge_request(const struct broken *b, uint64_t position)
+{
+	struct vshm_end_info forged = {.index = 9};
+	struct vshm_peer_info peer = VSHM_PEER_INFO_INIT;
+	uint64_t name = 0, changes = 0;
+
+	ck_ok(vshm_region_peer(b->t.a, 0, &peer));
+	memcpy(&name, "ring", 4);
+	poke(b, 1, entry_word(&forged, offsetof(struct vshm_entry, id)), 0x1234567);
+	poke(b, 1, entry_word(&forged, offsetof(struct vshm_entry, kind)), VSHM_CONSUMER);
+	poke(b, 1, entry_word(&forged, offsetof(struct vshm_entry, name)), name);
+	poke(b, 1, entry_word(&forged, offsetof(struct vshm_entry, position)), position);
+	poke(b, 1, entry_word(&forged, offsetof(struct vshm_entry, other_incarnation)), peer.incarnation);
+	poke(b, 1, entry_word(&forged, offsetof(struct vshm_entry, other_id)), b->p.id);
+	poke(b, 1, entry_word(&forged, offsetof(struct vshm_entry, state)), VSHM_END_OPEN);
+	ck_assert_int_eq(pread(b->fd, &changes, 8, (off_t)(b->section[1] + VSHM_SECTION_CHANGES)), 8);
+	poke(b, 1, VSHM_SECTION_CHANGES, changes + 100);
+}
+
+/* The stream was read to its end: who comes after that can say what it likes, the producer closes in order. */
+START_TEST(read_to_the_end)
+{
+	struct broken b;
+
+	begin(&b);
+	put(b.t.p, b.t.c, 8, 1);
+	get(b.t.c, 8, 1);
+	if (_i)
+		ck_ok(vshm_consumer_close(b.t.c));
+	forge_request(&b, 1 << 20);
+	if (!_i)
+		ck_ok(vshm_consumer_close(b.t.c));
+	ck_ok(vshm_producer_close(b.t.p, SUPPORT_LONG));
+	end(&b);
+}
+END_TEST
+
 /* After the quarantine both sides open the ring again, and it works. */
 START_TEST(works_again)
 {
@@ -279,6 +317,7 @@ Suite *suite_quarantine(void)
 	tcase_add_loop_test(tc, record_header, 0, COUNT(headers));
 	tcase_add_loop_test(tc, head_out_of_range, 0, COUNT(heads));
 	tcase_add_test(tc, good_records_first);
+	tcase_add_loop_test(tc, read_to_the_end, 0, 2);
 	tcase_add_test(tc, works_again);
 	suite_add_tcase(s, tc);
 	return s;
