@@ -94,8 +94,8 @@ static bool claim(struct vshm_region *region, vshm_peer peer, uint32_t before)
 		return false;
 	region->alive = vshmi_thread_id() | VSHM_ALIVE_WAITERS;
 	/* first the mark, then the claim: dying in between leaves a word that is not ours alone */
-	if (region->has_keeper)
-		(void)vshmi_mark_set(&region->mark, vshmi_mark_address(&p->section->alive));
+	if (region->has_keeper && vshmi_mark_set(&region->mark, vshmi_mark_address(&p->section->alive)))
+		region->ways &= ~VSHM_WAY_KEEPER; /* a sandbox denies it: others ask for the process instead */
 	if (vshmi_compare_exchange32(&p->section->alive, before, region->alive))
 		return true;
 	if (region->has_keeper)

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The process around the library: fork, two processes, leaks, resident memory. */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -178,6 +184,67 @@ START_TEST(two_processes)
 }
 END_TEST
 
+/* ---- a sandbox ---- */
+
+static int deny_robust_lists(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_robust_list, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static void attach_in_sandbox(const struct world *w)
+{
+	struct vshm_open_options o = VSHM_OPEN_OPTIONS_INIT;
+	struct vshm_region *r;
+
+	o.peer = 0;
+	if (deny_robust_lists() || vshm_region_open(w->uri, &o, &r, NULL))
+		_exit(77);
+	(void)raise(SIGSTOP);
+	_exit(0);
+}
+
+/* No mark of the kernel's there: the peer does not claim one, and its death is noticed all the same. */
+START_TEST(without_robust_lists)
+{
+	struct vshm_peer_info info = VSHM_PEER_INFO_INIT;
+	int64_t give_up = support_now_ns() + SUPPORT_LONG;
+	struct vshm_region *r;
+	struct world w;
+	int status = 0;
+	pid_t pid;
+
+	world_create(&w, 0, 2, 65536);
+	pid = support_fork();
+	if (!pid)
+		attach_in_sandbox(&w);
+	ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
+	if (!WIFSTOPPED(status)) {
+		printf("skip: without_robust_lists: seccomp filters are not allowed here\n");
+		world_destroy(&w);
+		return;
+	}
+	r = world_open(&w, 1);
+	ck_ok(vshm_region_peer(r, 0, &info));
+	ck_assert_uint_eq(info.ways & VSHM_WAY_KEEPER, 0);
+	ck_assert_int_le(info.state, VSHM_PEER_SUSPECT);
+	support_kill(pid);
+	do {
+		ck_assert(support_now_ns() < give_up);
+		ck_ok(vshm_region_peer(r, 0, &info));
+	} while (info.state != VSHM_PEER_FENCED);
+	ck_ok(vshm_region_close(r));
+	world_destroy(&w);
+}
+END_TEST
+
 /* ---- leaks ---- */
 
 static void open_and_close(const struct world *w, unsigned round)
@@ -309,6 +376,7 @@ Suite *suite_process(void)
 	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	add_everywhere(tc, forked_child_is_refused_and_parent_goes_on);
 	add_everywhere(tc, two_processes);
+	tcase_add_test(tc, without_robust_lists);
 	add_everywhere(tc, open_and_close_leak_nothing);
 	add_everywhere(tc, create_and_destroy_leak_nothing);
 	tcase_add_loop_test(tc, attaching_to_a_gibibyte_is_cheap, 0, 1);

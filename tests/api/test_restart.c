@@ -135,6 +135,49 @@ START_TEST(head_counts_in_its_own_ring)
 }
 END_TEST
 
+static int has_end(struct vshm_region *r, vshm_peer peer, uint32_t kind, int wanted_state)
+{
+	struct vshm_end_info info = VSHM_END_INFO_INIT;
+
+	for (uint32_t i = 0; i < VSHM_ENTRIES; i++)
+		if (!vshm_region_end(r, peer, i, &info) && info.kind == kind && (int)info.state == wanted_state)
+			return 1;
+	return 0;
+}
+
+/*
+ * A follower that has read a lingering producer to its end looks for the next one: it is not granted by the same again, and
+ * so the entry and the ring go at once, not when the patience for a reader is over (5 s).
+ */
+START_TEST(follower_is_granted_once)
+{
+	pthread_t thread;
+	struct pair t;
+
+	pair_open(&t, _i, 4096);
+	ck_ok(vshm_consumer_close(t.c));
+	t.c = consumer(t.b, "ring", VSHM_CONSUMER_FOLLOW);
+	connect_ends(t.p, t.c);
+	for (unsigned i = 0; i < 8; i++) {
+		int64_t began;
+
+		put(t.p, t.c, 40, i);
+		ck_ok(pthread_create(&thread, NULL, linger, t.p));
+		while (!has_end(t.a, 0, VSHM_PRODUCER, VSHM_END_CLOSED))
+			support_sleep_us(100);
+		get(t.c, 40, i);
+		get_nothing(t.c, -ENODATA);
+		ck_ok(pthread_join(thread, NULL));
+		began = support_now_ns();
+		while (has_end(t.a, 0, VSHM_PRODUCER, VSHM_END_CLOSED))
+			ck_assert_msg(support_now_ns() - began < 4 * SUPPORT_SECOND, "round %u: the ring is kept", i);
+		t.p = producer(t.a, "ring", 4096, 0);
+		connect_ends(t.p, t.c);
+	}
+	pair_close(&t);
+}
+END_TEST
+
 /* Records committed while no consumer was there. */
 START_TEST(nothing_is_lost_between_consumers)
 {
@@ -330,6 +373,7 @@ Suite *suite_restart(void)
 	add_everywhere(tc, slow_producer_finds_each_consumer);
 	add_everywhere(tc, idle_producer_finds_the_next_consumer);
 	add_everywhere(tc, head_counts_in_its_own_ring);
+	add_everywhere(tc, follower_is_granted_once);
 	add_everywhere(tc, follows_a_reopened_producer);
 	add_everywhere(tc, follows_to_another_peer);
 	add_everywhere(tc, does_not_follow_unless_asked);
