@@ -33,8 +33,6 @@ static int enter(struct vshm_consumer *c)
 	c->left = false;
 	c->rx.head_word = &c->end.entry->position;
 	c->rx.armed_word = &c->end.entry->armed;
-	/* with id 0: nobody; the rest tells who looks at the slot of a dead producer that this one needs it no more */
-	vshmi_entry_set_other(c->end.entry, 0, c->end.read_incarnation, 0, c->end.read_id);
 	vshmi_directory_changed(c->end.region);
 	return 0;
 }

@@ -128,6 +128,9 @@ int vshmi_entry_take(struct vshm_region *region, struct vshmi_end *end, uint64_t
 		.flags = end->flags,
 		.ring_size = ring_size,
 		.position = end->kind == VSHM_CONSUMER ? VSHM_NOT_STARTED : 0,
+		/* with other_id 0: nobody; the rest tells which producer a consumer has done with */
+		.other_incarnation = end->read_incarnation,
+		.other_start = end->read_id,
 	};
 	int index;
 

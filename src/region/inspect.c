@@ -98,16 +98,20 @@ static void find_other(const struct vshm_region *region, const struct vshm_entry
 	}
 }
 
+/* An entry changes for some nanoseconds now and then; one that does so for longer is not to be had. */
+#define TRIES 100
+
 static int read_end(const struct vshm_region *region, vshm_peer number, uint32_t index, struct vshm_end_info *out)
 {
 	const struct vshmi_peer *peer = &region->peer[number];
 	struct vshm_fault fault;
 	struct vshm_entry entry;
-	int rc;
+	int rc = -EAGAIN;
 
 	if (!peer->section || !vshmi_load_acquire32(&peer->section->alive))
 		return -ENOENT;
-	rc = vshmi_entry_read(peer->section, index, peer->size, region->peers, &entry, &fault);
+	for (unsigned i = 0; rc == -EAGAIN && i < TRIES; i++)
+		rc = vshmi_entry_read(peer->section, index, peer->size, region->peers, &entry, &fault);
 	if (rc)
 		return rc == -EAGAIN ? -ENOENT : rc;
 	out->peer = number;

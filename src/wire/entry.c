@@ -142,7 +142,7 @@ void vshmi_entry_open(struct vshmi_shared_entry *shared, const struct vshm_entry
 	vshmi_store_release64(&shared->what[0], 0); /* as in vshmi_entry_free() */
 	vshmi_fence_release();
 	vshmi_store_block(shared->what + 1, words + 1, 15);
-	vshmi_entry_set_other(shared, 0, 0, 0, 0);
+	vshmi_entry_set_other(shared, 0, entry->other_incarnation, 0, entry->other_start);
 	vshmi_store_block(shared->counters, zero, 5);
 	vshmi_store64(&shared->position, entry->position);
 	vshmi_store64(&shared->armed, 0);

@@ -84,7 +84,10 @@ int vshmi_entry_read(const struct vshmi_shared_section *section, uint32_t index,
 /* Only the id of an entry, 0 when it is free: cheap, for looking whether the other end is still the same. */
 uint64_t vshmi_entry_id(const struct vshmi_shared_entry *entry);
 
-/* Fills a free entry of one's own and opens it: nobody is named as the other end, position is `entry->position`. */
+/*
+ * Fills a free entry of one's own and opens it: nobody is named as the other end, position is `entry->position`. Whom a
+ * consumer has done with is there from the first moment: others may grant it the next.
+ */
 void vshmi_entry_open(struct vshmi_shared_entry *shared, const struct vshm_entry *entry);
 void vshmi_entry_free(struct vshmi_shared_entry *shared);
 
