@@ -14,6 +14,8 @@
  *   -EPIPE       the peer at the other end died
  *   -ESTALE      the peer at the other end restarted, this peer was evicted, or the region was replaced or destroyed
  *   -EHOSTDOWN   the peer at the other end is suspect: its heart does not beat
+ *   -EOVERFLOW   lapped: records of a latest ring were overwritten unread (vshm_consumer_lost()), or the producer dropped this
+ *                consumer because it was too slow
  *   -EPROTO      the memory breaks the format: see the fault
  *   -EPROTONOSUPPORT  a layout version or feature that this library does not know
  *   -EOPNOTSUPP  this transport cannot do that

@@ -129,10 +129,11 @@ struct vshm_entry {
 	char name[VSHM_NAME_SIZE];
 	uint64_t ring_offset; /* producer: from the start of its section */
 	uint64_t ring_size;   /* producer: bytes, a power of two */
-	uint8_t reserved0[32];
+	uint32_t grants;      /* producer of a one-to-many ring: so many struct vshm_grant stand behind the ring; else 0 */
+	uint8_t reserved0[28];
 	/*
 	 * line 1: with whom. Consumer: the producer it requests; with other_id 0 it looks for one, and other_incarnation and
-	 * other_start (an end id) name the one it has done with. Producer: the consumer it granted.
+	 * other_start (an end id) name the one it has done with. Producer: the consumer it granted; with `grants` nobody.
 	 */
 	uint32_t state; /* enum vshm_end_state */
 	uint32_t other_peer;
@@ -147,13 +148,25 @@ struct vshm_entry {
 	uint8_t reserved1[56];
 	/* line 2, line 3: free-running byte counts, a line each */
 	uint64_t position; /* producer: tail; consumer: head, VSHM_NOT_STARTED until it has met its producer */
-	uint8_t reserved2[120];
+	uint64_t oldest;   /* VSHM_ENTRY_LATEST: what lies before is overwritten, or may be any moment */
+	uint64_t newest;   /* VSHM_ENTRY_LATEST: where the last record begins */
+	uint8_t reserved2[104];
 	uint64_t armed; /* the position of the other side that this end sleeps for; 0: awake */
 	uint8_t reserved3[120];
 };
 #define VSHM_NOT_STARTED UINT64_MAX
 #define VSHM_ENTRY_DROP 1u  /* producer: drops records while nobody listens */
 #define VSHM_ENTRY_POLLS 2u /* consumer: never sleeps, needs no fence and no doorbell */
+#define VSHM_ENTRY_LATEST 4u /* producer: never waits; a record has a second word of header, its 64-bit number */
+
+/* A grant of a one-to-many ring. The table stands directly behind the ring's bytes and belongs to its entry. */
+struct vshm_grant {
+	uint32_t reserved; /* 0 */
+	uint32_t peer;
+	uint64_t incarnation;
+	uint64_t id;    /* of the consumer's end; 0: nobody. Stored last */
+	uint64_t start; /* where it starts; not used with VSHM_ENTRY_LATEST */
+};
 
 /*
  * A record: 8 bytes of header, then the payload, padded to 8. One 64-bit word:
@@ -199,6 +212,7 @@ enum vshm_rule {
 	VSHM_RULE_RING_SIZE,
 	VSHM_RULE_RING_PLACE,
 	VSHM_RULE_RING_OVERLAP,
+	VSHM_RULE_GRANTS,
 	VSHM_RULE_OTHER_PEER,
 	VSHM_RULE_DUPLICATE,
 	VSHM_RULE_START,

@@ -213,11 +213,13 @@ struct vshm_end_info {
 	uint32_t other_index;
 	uint64_t other_position; /* when connected: the other side's */
 	uint64_t records, rings_sent, rings_avoided, sleeps, spurious;
+	uint32_t grants;    /* producer of a one-to-many ring: how many consumers it can have; else 0 */
+	uint32_t consumers; /* producer: how many it has */
 };
 #define VSHM_END_INFO_INIT                                                                         \
 	{                                                                                          \
 		sizeof(struct vshm_end_info), 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			0, 0, 0                                                                    \
+			0, 0, 0, 0, 0                                                              \
 	}
 
 /*

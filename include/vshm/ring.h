@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One-to-one rings: records of any size, in order, from one producer to one consumer.
+ * Rings: records of any size, in order, from one producer to one consumer, or to each of several.
  *
  * The ring lies in the producer's section, the consumer's position in the consumer's. Ends find each
  * other by name, in either order of opening. One thread at a time uses an end; different ends are
@@ -34,25 +34,39 @@ struct vshm_counters {
 	uint64_t sleeps;
 	uint64_t spurious; /* wake-ups that found nothing */
 	uint64_t dropped;  /* producer with VSHM_PRODUCER_DROP: records that nobody heard */
+	uint64_t lost;	   /* consumer of a latest ring: records that were overwritten before it read them */
 };
 #define VSHM_COUNTERS_INIT                                                                         \
 	{                                                                                          \
-		sizeof(struct vshm_counters), 0, 0, 0, 0, 0, 0, 0                                  \
+		sizeof(struct vshm_counters), 0, 0, 0, 0, 0, 0, 0, 0                               \
 	}
 
 /* ---- producer ---- */
 
 #define VSHM_PRODUCER_DROP 1u /* while nobody listens, drop records instead of waiting for a consumer */
+/*
+ * A latest ring: the producer never waits, the oldest records are overwritten. Each consumer starts with the newest record
+ * and is told exactly how many it missed: -EOVERFLOW, vshm_consumer_lost(). Both sides copy: what a reserve and a peek show
+ * is private memory. A record can have a quarter of the ring, less 16 bytes; bursts have one record.
+ */
+#define VSHM_PRODUCER_LATEST 2u
 
 struct vshm_producer_options {
 	size_t struct_size;
 	uint32_t flags;     /* VSHM_PRODUCER_… */
 	uint32_t spin_us;   /* look around for at most this long before a sleep, as long as it pays; UINT32_MAX: 20 */
 	uint64_t ring_size; /* bytes, rounded up to a power of two; 0: VSHM_DEFAULT_RING_SIZE or what fits */
+	/*
+	 * At most so many consumers at a time, up to VSHM_MAX_PEERS. 0: one, or with VSHM_PRODUCER_LATEST 16. With more than
+	 * one every record goes to each of them, and the producer waits for the slowest (vshm_producer_drop()). Who comes
+	 * while others are there starts with the next record. Each call then takes a private lock, never held for long.
+	 */
+	uint32_t consumers;
+	uint32_t reserved; /* 0 */
 };
 #define VSHM_PRODUCER_OPTIONS_INIT                                                                 \
 	{                                                                                          \
-		sizeof(struct vshm_producer_options), 0, UINT32_MAX, 0                             \
+		sizeof(struct vshm_producer_options), 0, UINT32_MAX, 0, 0, 0                       \
 	}
 
 /*
@@ -116,6 +130,17 @@ VSHM_API int vshm_producer_commit_burst(struct vshm_producer *producer, unsigned
  */
 VSHM_API int vshm_producer_close(struct vshm_producer *producer, int64_t timeout_ns);
 
+/* How many consumers are connected. Never waits. Errors: -EINVAL, -ECHILD. */
+VSHM_API VSHM_MUST_USE int vshm_producer_consumers(struct vshm_producer *producer);
+
+/*
+ * Drops the consumer that is furthest behind: it is not waited for any more, and hears -EOVERFLOW. For a producer that must
+ * not be held up for ever by one that does not read. `peer` (NULL: not wanted) gets whose it was. Never waits.
+ * Errors: -ENOENT (all have read everything; or a latest ring, which waits for nobody), -EINVAL (NULL, closed, or a
+ * one-to-one ring), -ECHILD.
+ */
+VSHM_API VSHM_MUST_USE int vshm_producer_drop(struct vshm_producer *producer, vshm_peer *peer);
+
 /* The largest record this ring takes, in bytes. 0 for NULL or a closed end. */
 VSHM_API size_t vshm_producer_max_record(const struct vshm_producer *producer);
 
@@ -155,8 +180,9 @@ VSHM_API VSHM_MUST_USE int vshm_consumer_open(struct vshm_region *region, const 
  * Shows the next record in place: *view, valid until the release. Peeking again shows the same record.
  * A hostile producer can change the bytes while they are read: parse a copy (vshm_consumer_recv) if that matters.
  * Errors: -EAGAIN, -ETIMEDOUT, -ENODATA (orderly end), -EPIPE (the producer died; everything that it had committed
- * was delivered before), -ESTALE (it restarted), -EHOSTDOWN (it is suspect: said once each time), -EBUSY (another
- * consumer was faster), -EPROTO.
+ * was delivered before), -ESTALE (it restarted), -EHOSTDOWN (it is suspect: said once each time), -EBUSY (other
+ * consumers were faster), -EOVERFLOW (a latest ring: records were lost, said once each time, the next call goes on; else
+ * the producer dropped this consumer), -EPROTO.
  */
 VSHM_API VSHM_MUST_USE int vshm_consumer_peek(struct vshm_consumer *consumer, struct vshm_view *view,
 					      int64_t timeout_ns);
@@ -187,6 +213,12 @@ VSHM_API int vshm_consumer_close(struct vshm_consumer *consumer);
 
 /* 1: a producer has granted this consumer, records can flow; 0: not yet. Never waits. */
 VSHM_API VSHM_MUST_USE int vshm_consumer_connected(struct vshm_consumer *consumer);
+
+/*
+ * Records of latest rings that were overwritten before this consumer read them; without those before its first. Exact, as
+ * long as the producer does not lie. Errors: -EINVAL, -ECHILD.
+ */
+VSHM_API VSHM_MUST_USE int vshm_consumer_lost(const struct vshm_consumer *consumer, uint64_t *lost);
 
 /* As for producers. */
 VSHM_API VSHM_MUST_USE int vshm_consumer_counters(const struct vshm_consumer *consumer,

@@ -21,6 +21,7 @@ const char *vshm_strerror(int error)
 	case -EPIPE: return "the peer at the other end died";
 	case -ESTALE: return "the other end restarted, or the region was replaced, destroyed or taken away";
 	case -EHOSTDOWN: return "the peer at the other end shows no sign of life";
+	case -EOVERFLOW: return "records were overwritten, or the consumer was dropped, because it was too slow";
 	case -EPROTO: return "the memory breaks the format";
 	case -EPROTONOSUPPORT: return "a layout version or feature that this libvshm does not know";
 	case -EOPNOTSUPP: return "this transport cannot do that";
@@ -62,8 +63,9 @@ static const char *const rule_texts[VSHM_RULE_COUNT] = {
 	[VSHM_RULE_RING_SIZE] = "a ring is a power of two from 256 bytes to 1 GiB",
 	[VSHM_RULE_RING_PLACE] = "a ring lies inside its section, past the directory, on a line",
 	[VSHM_RULE_RING_OVERLAP] = "rings do not overlap",
+	[VSHM_RULE_GRANTS] = "a one-to-many ring has at most 64 grants, which lie behind it in its section",
 	[VSHM_RULE_OTHER_PEER] = "the other end is a peer of this region",
-	[VSHM_RULE_DUPLICATE] = "a peer has one producer and one consumer of a name",
+	[VSHM_RULE_DUPLICATE] = "the ends of a peer have ids of their own",
 	[VSHM_RULE_START] = "a consumer starts at a position that the producer has reached",
 	[VSHM_RULE_TAIL_ALIGN] = "the producer's position is a multiple of 8",
 	[VSHM_RULE_TAIL_RANGE] = "the producer's position never moves back, nor past the ring's capacity",

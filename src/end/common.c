@@ -29,6 +29,25 @@ void vshmi_end_init(struct vshmi_end *end, uint32_t kind, const char *name, uint
 	memcpy(end->name, name, strlen(name));
 }
 
+/* The producer of a one-to-many ring listens to all that are there. The kernel takes 128 words. */
+static void listen_to_readers(const struct vshmi_end *end, struct vshmi_sleeper *sleeper)
+{
+	struct vshm_region *region = end->region;
+
+	vshmi_lock(&region->lock);
+	for (unsigned i = 0; i < end->grants && sleeper->count + 2 <= VSHMI_WAIT_WORDS; i++) {
+		const struct vshmi_link *link = &end->readers->link[i];
+
+		if (!end->readers->reader[i].connected)
+			continue;
+		sleeper->light |= link->light;
+		sleeper->deaf |= link->deaf;
+		sleeper->words[sleeper->count++] = &link->section->bell[region->self].word;
+		sleeper->words[sleeper->count++] = &link->section->alive;
+	}
+	vshmi_unlock(&region->lock);
+}
+
 void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_sleeper *sleeper)
 {
 	const struct vshm_region *region = end->region;
@@ -36,6 +55,12 @@ void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_
 	vshm_peer last = connected ? end->link.peer : region->peers - 1;
 
 	sleeper->count = 0;
+	sleeper->words[sleeper->count++] = &region->kick;
+	if (connected && end->readers) {
+		sleeper->light = sleeper->deaf = false;
+		listen_to_readers(end, sleeper);
+		return;
+	}
 	sleeper->light = connected && end->link.light;
 	sleeper->deaf = connected ? end->link.deaf : !region->transport.same_kernel;
 	for (vshm_peer i = first; i <= last; i++)
@@ -43,7 +68,6 @@ void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_
 			sleeper->words[sleeper->count++] = &region->peer[i].section->bell[region->self].word;
 	if (connected)
 		sleeper->words[sleeper->count++] = &end->link.section->alive;
-	sleeper->words[sleeper->count++] = &region->kick;
 }
 
 /* The kernel wakes only one of those who sleep on an alive word: whoever it was wakes the others. */

@@ -11,6 +11,8 @@ static void publish_counters(struct vshm_consumer *c)
 {
 	if (c->left)
 		return;
+	if (c->copies && !vshmi_region_usable(c->end.region)) /* for those who look: its producer does not */
+		vshmi_store64(&c->end.entry->position, c->latest.position);
 	vshmi_end_counters_publish(&c->end, c->rx.records, c->rx.rings, c->rx.publications - c->rx.rings, c->sleeps,
 				   c->spurious);
 }
@@ -48,7 +50,11 @@ static void leave(struct vshm_consumer *c)
 	memset(&c->end.link, 0, sizeof(c->end.link));
 	c->rx.head_word = c->rx.armed_word = &c->nowhere;
 	vshmi_rx_disconnect(&c->rx);
-	c->connected = c->fencing = c->told_suspect = false;
+	c->lost += c->copies ? c->latest.lost : 0;
+	c->connected = c->fencing = c->told_suspect = c->copies = c->held = false;
+	c->latest.lost = 0;
+	c->end.granted = NULL;
+	c->end.grant = NULL;
 	c->left = true;
 }
 
@@ -81,6 +87,23 @@ static int quarantine(struct vshm_consumer *c, uint64_t ring_offset)
 	return rc;
 }
 
+/*
+ * A producer takes a grant back from a consumer that is too slow, and then overwrites what that one reads: what was read
+ * counts only if the grant still stands behind it. Pairs with the release fence in vshmi_readers_drop().
+ */
+static bool still_granted(const struct vshm_consumer *c)
+{
+	vshmi_fence_acquire();
+	return !c->end.grant || (vshmi_load_acquire64(&c->end.grant->id) == c->end.id &&
+				 (c->copies || vshmi_load64(&c->end.grant->start) == c->start));
+}
+
+/* Dropped: said once, the next records are those of a new grant. */
+static int dropped(struct vshm_consumer *c)
+{
+	return finish(c, -EOVERFLOW);
+}
+
 static int ring_fault(struct vshm_consumer *c)
 {
 	const unsigned char *section = (const unsigned char *)c->end.link.section;
@@ -92,6 +115,10 @@ static int ring_fault(struct vshm_consumer *c)
 	if (vshmi_incarnation_load(c->end.link.section) != c->end.link.incarnation ||
 	    vshmi_entry_id(c->end.link.entry) != c->end.link.id)
 		return finish(c, -ESTALE);
+	if (!still_granted(c))
+		return dropped(c);
+	if (c->copies)
+		c->rx.fault = c->latest.fault;
 	return quarantine(c, (uint64_t)(c->rx.data - section));
 }
 
@@ -111,11 +138,51 @@ static uint64_t directories_digest(const struct vshm_region *region)
 	return digest;
 }
 
+/* Private memory for records of a latest ring, as large as this one's largest. */
+static int make_copy(struct vshm_consumer *c, uint64_t ring_size)
+{
+	uint64_t size = vshmi_latest_max_record(ring_size);
+
+	if (c->copy_size >= size)
+		return 0;
+	vshmi_free(c->end.copy);
+	c->end.copy = vshmi_alloc(size);
+	c->copy_size = c->end.copy ? size : 0;
+	return c->end.copy ? 0 : vshmi_region_fail(c->end.region, -ENOMEM, "ring %s: no memory for a record of %llu bytes",
+						   c->end.name, (unsigned long long)size);
+}
+
+static int accept_latest(struct vshm_consumer *c, const struct vshm_entry *producer)
+{
+	const struct vshmi_link *link = &c->end.link;
+	int rc = make_copy(c, producer->ring_size);
+
+	if (rc)
+		return rc;
+	c->latest = (struct vshmi_latest_rx){
+		.data = (const unsigned char *)link->section + producer->ring_offset,
+		.size = producer->ring_size,
+		.first = true,
+		.tail_word = &link->entry->position,
+		.oldest_word = &link->entry->oldest,
+		.newest_word = &link->entry->newest,
+		.id_word = &link->entry->what[0],
+		.id = link->id,
+	};
+	/* the ring's own reader has nothing to read and nothing to return, but says that a record is peeked */
+	vshmi_rx_connect(&c->rx, c->latest.data, c->latest.size, 0, &c->nowhere, &c->nowhere, false);
+	c->connected = c->copies = true;
+	return 0;
+}
+
 static int accept_grant(struct vshm_consumer *c, const struct vshm_entry *producer)
 {
 	const struct vshmi_link *link = &c->end.link;
 	bool polls = c->end.flags & VSHM_ENTRY_POLLS;
 
+	c->start = producer->other_start;
+	if (producer->flags & VSHM_ENTRY_LATEST)
+		return accept_latest(c, producer);
 	if (producer->other_start % 8 || producer->position - producer->other_start > producer->ring_size) {
 		c->rx.fault = (struct vshmi_ring_fault){VSHM_RULE_START, producer->position, producer->other_start};
 		return quarantine(c, producer->ring_offset);
@@ -163,12 +230,36 @@ static int find_producer(struct vshm_consumer *c)
 
 /* ---- looking ---- */
 
+/* A record of a latest ring is copied once, and shown until it is released. A loss comes before the record behind it. */
+static int look_latest(struct vshm_consumer *c)
+{
+	uint64_t before = c->latest.lost, size;
+	int rc;
+
+	if (!c->held || c->held_since != c->rx.records) { /* none yet, or released */
+		c->held = false;
+		rc = vshmi_latest_read(&c->latest, c->end.copy, &size);
+		if (rc)
+			return rc == -EPROTO ? ring_fault(c) : rc;
+		c->held = true;
+		c->held_since = c->rx.records;
+		c->held_size = size;
+		if (c->latest.lost != before)
+			return -EOVERFLOW;
+	}
+	c->views[0] = (struct vshm_view){c->end.copy, c->held_size};
+	c->shown = vshmi_rx_peeked(&c->rx, c->rx.head, c->rx.sequence, 1, c->held_size);
+	return 0;
+}
+
 /* Only the ring. When nothing is there, everything that was released goes back. */
 static int quick_look(void *end)
 {
 	struct vshm_consumer *c = end;
-	int rc = vshmi_rx_refresh(&c->rx);
+	int rc = c->copies ? look_latest(c) : vshmi_rx_refresh(&c->rx);
 
+	if (c->copies)
+		return rc;
 	if (!rc) {
 		rc = vshmi_rx_peek(&c->rx, c->views, c->count);
 		if (rc > 0) {
@@ -230,6 +321,8 @@ static int look(void *end)
 		return rc;
 	if (vshmi_region_usable(region))
 		return vshmi_region_usable(region);
+	if (!still_granted(c) && vshmi_rx_bound(&c->rx) && !vshmi_peer_dead(region, c->end.link.peer))
+		return dropped(c);
 	rc = vshmi_link_check(region, &c->end.link);
 	if (!rc)
 		rc = vshmi_end_liveness(&c->end, &c->told_suspect);
@@ -245,7 +338,9 @@ static uint64_t arm(void *end)
 	struct vshm_consumer *c = end;
 
 	publish_counters(c);
-	return c->connected ? vshmi_rx_arm(&c->rx) : 0;
+	if (!c->connected)
+		return 0;
+	return c->copies ? vshmi_rx_arm_behind(&c->rx, c->latest.position) : vshmi_rx_arm(&c->rx);
 }
 
 static void disarm(void *end)
@@ -331,7 +426,7 @@ static inline bool more_came(struct vshm_consumer *c, int64_t timeout_ns)
 {
 	int rc;
 
-	if (!c->connected)
+	if (!c->connected || c->copies)
 		return false;
 	if (timeout_ns && c->spin.pauses > 1)
 		vshmi_spin_pause(&c->spin);
@@ -420,6 +515,8 @@ int vshm_consumer_recv(struct vshm_consumer *c, void *data, size_t size, size_t 
 	vshmi_fence_acquire();
 	if (!vshmi_rx_bound(&c->rx)) /* the slot was given up under this consumer: what was copied may be another's */
 		return finish(c, -ESTALE);
+	if (!c->copies && !still_granted(c))
+		return dropped(c);
 	*received = view.size;
 	return vshm_consumer_release(c);
 }
@@ -431,7 +528,8 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 {
 	if (vshmi_ring_is_taken(region, name))
 		return vshmi_region_fail(region, -EBUSY,
-					 "ring %s has a consumer: a one-to-one ring has only one; close that one first", name);
+					 "ring %s has all the consumers that it can have (a one-to-one ring has one): close one first",
+					 name);
 	vshmi_end_init(&c->end, VSHM_CONSUMER, name, o->flags & VSHM_CONSUMER_POLL);
 	vshmi_rx_init(&c->rx, &c->nowhere, &c->nowhere);
 	c->end.rx = &c->rx;
@@ -500,6 +598,16 @@ int vshm_consumer_connected(struct vshm_consumer *c)
 	return c->connected;
 }
 
+int vshm_consumer_lost(const struct vshm_consumer *c, uint64_t *lost)
+{
+	int rc = vshmi_end_handle(c ? &c->end : NULL);
+
+	if (rc || !lost)
+		return rc ? rc : -EINVAL;
+	*lost = c->lost + c->latest.lost;
+	return 0;
+}
+
 int vshm_consumer_counters(const struct vshm_consumer *c, struct vshm_counters *counters)
 {
 	struct vshm_counters out = VSHM_COUNTERS_INIT;
@@ -513,6 +621,7 @@ int vshm_consumer_counters(const struct vshm_consumer *c, struct vshm_counters *
 	out.rings_avoided = c->rx.publications - c->rx.rings;
 	out.sleeps = c->sleeps;
 	out.spurious = c->spurious;
+	out.lost = c->lost + c->latest.lost;
 	return vshmi_options_out(counters, &out, sizeof(out));
 }
 

@@ -31,6 +31,7 @@
 struct vshm_producer {
 	struct vshmi_end end; /* first: region/ hands out the page by its address */
 	struct vshmi_tx tx;
+	struct vshmi_latest_tx latest; /* with VSHM_ENTRY_LATEST */
 	uint64_t adrift_reserved; /* as tx.reserved, for a record that is committed under the lock */
 	uint64_t wanted;	  /* payload bytes that a wait is for */
 	uint64_t dropped, kept;	  /* records: dropped; committed before the last drop */
@@ -47,6 +48,14 @@ struct vshm_producer {
 struct vshm_consumer {
 	struct vshmi_end end;
 	struct vshmi_rx rx;
+	struct vshmi_latest_rx latest; /* instead, while `copies` */
+	bool copies; /* connected to a ring that keeps the latest */
+	uint64_t start; /* what its grant said: a newer grant says something else */
+	bool held;   /* a copied record was not released yet: rx.records still is */
+	uint64_t held_since;
+	uint64_t held_size; /* bytes */
+	uint64_t copy_size; /* of end.copy */
+	uint64_t lost;	    /* with former producers */
 	bool connected;
 	bool left; /* its entry is closed: a last -ENODATA, -EPIPE or -ESTALE was said */
 	bool follow;
@@ -106,5 +115,23 @@ int vshmi_end_may_open(struct vshm_region *region, const char *name);
 
 void vshmi_end_counters_publish(const struct vshmi_end *end, uint64_t records, uint64_t rings, uint64_t avoided,
 				uint64_t sleeps, uint64_t spurious);
+
+/* ---- many.c: a producer's side of a one-to-many ring ---- */
+
+/* Lock held: one try to reserve, after a look at the readers when there is no room. As vshmi_tx_reserve_slow(). */
+int vshmi_many_reserve(struct vshm_producer *producer, uint64_t size, void **data);
+
+/* Lock held: publishes, and rings the readers that sleep for it. */
+void vshmi_many_publish(struct vshm_producer *producer);
+
+/* Lock held: have all readers read everything? 0, -EAGAIN. */
+int vshmi_many_drained(struct vshm_producer *producer);
+
+/* Lock held: appends the record in `copy`, and pads it with zeroes. */
+void vshmi_many_append_latest(struct vshm_producer *producer, size_t size);
+
+/* Makes a producer one of a one-to-many ring, before and after its entry is taken. 0, -ENOMEM. */
+int vshmi_many_prepare(struct vshm_producer *producer, uint32_t consumers, uint64_t ring_size);
+void vshmi_many_begin(struct vshm_producer *producer);
 
 #endif

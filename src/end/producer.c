@@ -2,11 +2,14 @@
 /*
  * The producing end. With a consumer, a reserve and a commit touch only private memory, the ring, and one word of the
  * consumer. Without one (adrift) every use of the ring holds the region's lock, because the keeper may grant a consumer
- * meanwhile; tx.reserved then stays 0, so that a commit takes the slow path too.
+ * meanwhile; tx.reserved then stays 0, so that a commit takes the slow path too. A one-to-many ring is always used so.
  */
 #include "end/end.h"
 
 #define BURST_MAX 1024u
+
+/* Readers of a latest ring cost its producer next to nothing. */
+#define DEFAULT_LATEST_CONSUMERS 16u
 
 /* ---- state ---- */
 
@@ -37,6 +40,15 @@ static inline int publish(struct vshm_producer *p)
 	return VSHMI_LIKELY(!armed) ? 0 : ring_if_due(p, armed);
 }
 
+/* Lock held when adrift. */
+static void publish_any(struct vshm_producer *p)
+{
+	if (p->end.readers)
+		vshmi_many_publish(p);
+	else
+		(void)publish(p);
+}
+
 /* Lock held, no consumer: what is in the ring goes, so that the next record finds room. */
 static void drop_all(struct vshm_producer *p)
 {
@@ -49,7 +61,7 @@ static void drop_all(struct vshm_producer *p)
 static void lose_consumer(struct vshm_producer *p, int how)
 {
 	vshmi_grant_acknowledge(p->end.region, &p->end, how); /* unless the keeper did */
-	p->tx.peer_head = &p->end.final_head;
+	p->tx.peer.word = &p->end.final_head;
 	vshmi_tx_bind(&p->tx, NULL, 0);
 	vshmi_tx_disconnect(&p->tx, true);
 	p->kept = data_records(p);
@@ -75,18 +87,35 @@ static int quarantine(struct vshm_producer *p)
 	return rc;
 }
 
+/* Lock held when adrift. Was everything read? 0, -EAGAIN, -EPROTO. */
+static int drained(struct vshm_producer *p)
+{
+	return p->end.readers ? vshmi_many_drained(p) : vshmi_tx_drained(&p->tx);
+}
+
 /* Lock held. `gone`: how the consumer went, 0 when it did not. Looks for another one. */
 static void change_consumer(struct vshm_producer *p, int gone)
 {
 	if (gone)
 		lose_consumer(p, gone);
 	/* whoever is granted an ended stream that was read to its end sees the end, and has no say in it */
-	if (p->end.adrift && !p->end.link.id && p->ended && !vshmi_tx_drained(&p->tx))
+	if (p->end.adrift && !p->end.link.id && p->ended && !drained(p))
 		p->drained = true;
 	if (p->end.adrift)
 		vshmi_grant_requests(p->end.region);
 	if (p->end.link.id)
 		p->end.adrift = false;
+}
+
+/* The same for a one-to-many ring: the keeper, too, may have seen some of them off. */
+static int change_consumers(struct vshm_producer *p)
+{
+	int died = vshmi_readers_attend(p->end.region, &p->end);
+
+	if (p->ended && !vshmi_readers_live(&p->end) && !drained(p))
+		p->drained = true;
+	vshmi_grant_requests(p->end.region);
+	return vshmi_readers_live(&p->end) ? 0 : died;
 }
 
 /* Is there a usable region, and a consumer? 0, or what has to be said: -EPIPE and -EHOSTDOWN once. */
@@ -97,6 +126,12 @@ static int attend(struct vshm_producer *p)
 
 	if (rc)
 		return rc;
+	if (p->end.readers) {
+		vshmi_lock(&region->lock);
+		rc = change_consumers(p);
+		vshmi_unlock(&region->lock);
+		return rc;
+	}
 	if (!p->end.adrift) {
 		gone = __atomic_load_n(&p->end.left, __ATOMIC_RELAXED);
 		if (!gone)
@@ -120,8 +155,12 @@ static int attend(struct vshm_producer *p)
 
 static int check_options(struct vshm_region *region, const struct vshm_producer_options *o)
 {
-	if (o->flags & ~VSHM_PRODUCER_DROP)
-		return vshmi_region_fail(region, -EINVAL, "unknown flag bits 0x%x in the producer options", o->flags);
+	if (o->flags & ~(VSHM_PRODUCER_DROP | VSHM_PRODUCER_LATEST) || o->reserved)
+		return vshmi_region_fail(region, -EINVAL, "unknown flag bits 0x%x in the producer options",
+					 o->flags | o->reserved);
+	if (o->consumers > VSHM_MAX_PEERS)
+		return vshmi_region_fail(region, -EINVAL, "a ring can have at most %u consumers, not %u", VSHM_MAX_PEERS,
+					 o->consumers);
 	if (o->ring_size > VSHM_MAX_RING)
 		return vshmi_region_fail(region, -ENOSPC,
 					 "a ring of %llu bytes is too large: the largest possible is %llu bytes here, %llu anywhere",
@@ -148,6 +187,25 @@ static int taken(struct vshm_region *region, const char *name)
 				 name);
 }
 
+/* The flags of an entry, as the options have them. */
+static uint32_t entry_flags(const struct vshm_producer_options *o)
+{
+	return (o->flags & VSHM_PRODUCER_DROP ? VSHM_ENTRY_DROP : 0) |
+	       (o->flags & VSHM_PRODUCER_LATEST ? VSHM_ENTRY_LATEST : 0);
+}
+
+/* Takes the entry and the place of the ring. */
+static int settle(struct vshm_producer *p, const struct vshm_producer_options *o)
+{
+	uint64_t size = choose_ring_size(p->end.region, o->ring_size);
+	bool latest = o->flags & VSHM_PRODUCER_LATEST;
+	int rc = 0;
+
+	if (latest || o->consumers > 1)
+		rc = vshmi_many_prepare(p, o->consumers ? o->consumers : DEFAULT_LATEST_CONSUMERS, size);
+	return rc ? rc : vshmi_entry_take(p->end.region, &p->end, size);
+}
+
 static int open_locked(struct vshm_region *region, const char *name, const struct vshm_producer_options *o,
 		       struct vshm_producer *p)
 {
@@ -160,14 +218,15 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 	rc = vshmi_random(&sequence, sizeof(sequence));
 	if (rc)
 		return vshmi_region_fail(region, rc, "ring %s: the system gives no random numbers", name);
-	vshmi_end_init(&p->end, VSHM_PRODUCER, name, o->flags);
-	rc = vshmi_entry_take(region, &p->end, choose_ring_size(region, o->ring_size));
+	vshmi_end_init(&p->end, VSHM_PRODUCER, name, entry_flags(o));
+	rc = settle(p, o);
 	if (rc)
 		return rc;
 	own = &region->own[p->end.index];
 	vshmi_tx_init(&p->tx, (unsigned char *)region->section + own->ring_offset, own->ring_size, &p->end.entry->position,
 		      &p->end.entry->armed);
 	vshmi_tx_number_from(&p->tx, sequence);
+	vshmi_many_begin(p);
 	p->end.tx = &p->tx;
 	p->end.adrift = true;
 	vshmi_spin_init(&p->spin, o->spin_us);
@@ -217,10 +276,11 @@ int vshm_producer_open(struct vshm_region *region, const char *name, const struc
 /* Tries once more, lock held when adrift. What was committed is published before anybody waits. */
 static int try_reserve(struct vshm_producer *p, void **data)
 {
-	int rc = vshmi_tx_reserve_slow(&p->tx, p->wanted, data);
+	int rc = p->end.readers ? vshmi_many_reserve(p, p->wanted, data) :
+				  vshmi_tx_reserve_slow(&p->tx, p->wanted, data);
 
 	if (rc == -EAGAIN && p->tx.tail != p->tx.published)
-		(void)publish(p);
+		publish_any(p);
 	return rc;
 }
 
@@ -229,7 +289,7 @@ static int try_reserve_adrift(struct vshm_producer *p, void **data)
 	int rc;
 
 	vshmi_lock(&p->end.region->lock);
-	if (p->end.flags & VSHM_ENTRY_DROP && !p->end.link.id)
+	if (p->end.flags & VSHM_ENTRY_DROP && !p->end.link.id && !vshmi_readers_live(&p->end))
 		drop_all(p);
 	rc = try_reserve(p, data);
 	p->adrift_reserved = p->tx.reserved;
@@ -238,22 +298,27 @@ static int try_reserve_adrift(struct vshm_producer *p, void **data)
 	return rc;
 }
 
+static int try_anyway(struct vshm_producer *p)
+{
+	void *unused;
+
+	return p->end.adrift ? try_reserve_adrift(p, &unused) : try_reserve(p, &unused);
+}
+
 static int look_for_room(void *end)
 {
 	struct vshm_producer *p = end;
-	void *unused;
 	int rc = attend(p);
 
 	if (!rc)
-		rc = p->end.adrift ? try_reserve_adrift(p, &unused) : try_reserve(p, &unused);
+		rc = try_anyway(p);
 	return rc == -EPROTO && !p->over ? quarantine(p) : rc;
 }
 
 static int quick_look_for_room(void *end)
 {
 	struct vshm_producer *p = end;
-	void *unused;
-	int rc = try_reserve(p, &unused);
+	int rc = try_anyway(p);
 
 	return rc == -EPROTO ? quarantine(p) : rc;
 }
@@ -274,7 +339,9 @@ static void disarm(void *end)
 
 static bool connected(const void *end)
 {
-	return !((const struct vshm_producer *)end)->end.adrift;
+	const struct vshm_producer *p = end;
+
+	return !p->end.adrift || vshmi_readers_live(&p->end);
 }
 
 /* Waits as a producer does, for whatever `look` looks for. */
@@ -296,6 +363,14 @@ static int wait_for(struct vshm_producer *p, int (*quick)(void *end), int (*look
 	return vshmi_end_wait(&wait, timeout_ns);
 }
 
+/* The usual case of a one-to-many ring: there is room. */
+static int try_many(struct vshm_producer *p)
+{
+	int rc = vshmi_region_usable(p->end.region);
+
+	return rc ? rc : try_anyway(p);
+}
+
 /* Everything but the fast path. On success `size` bytes are reserved at *data. */
 static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **data, int64_t timeout_ns)
 {
@@ -306,7 +381,7 @@ static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **
 	if (!data || (timeout_ns < 0 && timeout_ns != VSHM_FOREVER))
 		return -EINVAL;
 	p->tx.reserved = p->adrift_reserved = 0;
-	if (size > p->tx.size - VSHM_RECORD_HEADER)
+	if (size > vshm_producer_max_record(p))
 		return vshmi_region_fail(p->end.region, -EMSGSIZE,
 					 "ring %s: a record of %zu bytes is too large: the ring takes up to %zu; open it larger",
 					 p->end.name, size, vshm_producer_max_record(p));
@@ -315,11 +390,14 @@ static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **
 	if (!p->end.adrift && !__atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED))
 		rc = attend(p);
 	if (!rc)
+		rc = p->end.readers ? try_many(p) : -EAGAIN;
+	if (rc == -EAGAIN)
 		rc = wait_for(p, quick_look_for_room, look_for_room, arm_for_room, timeout_ns);
 	if (rc)
 		return rc;
 	publish_counters(p);
-	*data = p->tx.data + (p->tx.tail & (p->tx.size - 1)) + VSHM_RECORD_HEADER;
+	*data = p->end.copy ? (unsigned char *)p->end.copy :
+			      p->tx.data + (p->tx.tail & (p->tx.size - 1)) + VSHM_RECORD_HEADER;
 	return 0;
 }
 
@@ -377,10 +455,13 @@ static VSHMI_RARE int commit_slow(struct vshm_producer *p, size_t size, uint32_t
 	if (flags & ~VSHM_MORE || size >= p->adrift_reserved)
 		return -EINVAL;
 	vshmi_lock(&p->end.region->lock);
-	vshmi_tx_append(&p->tx, size);
+	if (p->end.copy)
+		vshmi_many_append_latest(p, size);
+	else
+		vshmi_tx_append(&p->tx, size);
 	p->adrift_reserved = 0;
 	if (!(flags & VSHM_MORE))
-		(void)publish(p);
+		publish_any(p);
 	vshmi_unlock(&p->end.region->lock);
 	return 0;
 }
@@ -400,12 +481,14 @@ static bool burst_stands(const struct vshm_producer *p, unsigned count)
 	return !count || (count <= p->burst && p->tx.tail == p->burst_at && !p->tx.reserved && !p->adrift_reserved);
 }
 
-static void append_burst(struct vshm_producer *p, unsigned count, uint32_t flags)
+/* Lock held when adrift. */
+static void append_burst(struct vshm_producer *p, unsigned count)
 {
-	vshmi_tx_append_burst(&p->tx, p->burst_size, count);
+	if (p->end.copy && count)
+		vshmi_many_append_latest(p, p->burst_size);
+	else
+		vshmi_tx_append_burst(&p->tx, p->burst_size, count);
 	p->burst = 0;
-	if (!(flags & VSHM_MORE) && count)
-		(void)publish(p);
 }
 
 int vshm_producer_commit_burst(struct vshm_producer *p, unsigned count, uint32_t flags)
@@ -420,11 +503,13 @@ int vshm_producer_commit_burst(struct vshm_producer *p, unsigned count, uint32_t
 	if (flags & ~VSHM_MORE || !burst_stands(p, count))
 		return -EINVAL;
 	if (VSHMI_LIKELY(!p->end.adrift)) {
-		append_burst(p, count, flags);
-		return 0;
+		append_burst(p, count);
+		return flags & VSHM_MORE || !count ? 0 : publish(p);
 	}
 	vshmi_lock(&p->end.region->lock);
-	append_burst(p, count, flags);
+	append_burst(p, count);
+	if (!(flags & VSHM_MORE) && count)
+		publish_any(p);
 	vshmi_unlock(&p->end.region->lock);
 	return 0;
 }
@@ -437,7 +522,7 @@ static void publish_rest(struct vshm_producer *p)
 	if (adrift) /* a keeper that grants publishes too */
 		vshmi_lock(&p->end.region->lock);
 	if (p->tx.tail != p->tx.published)
-		(void)publish(p);
+		publish_any(p);
 	if (adrift)
 		vshmi_unlock(&p->end.region->lock);
 }
@@ -474,22 +559,22 @@ int vshm_producer_send(struct vshm_producer *p, const void *data, size_t size, i
 static int look_drained(void *end)
 {
 	struct vshm_producer *p = end;
-	int rc = attend(p), drained;
+	int rc = attend(p), left;
 	bool another;
 
-	if (p->drained || (p->end.adrift && p->end.flags & VSHM_ENTRY_DROP))
+	if (p->drained || (!connected(p) && p->end.flags & VSHM_ENTRY_DROP))
 		return 0;
 	if (p->end.adrift)
 		vshmi_lock(&p->end.region->lock);
-	drained = vshmi_tx_drained(&p->tx);
+	left = drained(p);
 	another = p->end.link.id != 0;
 	if (p->end.adrift)
 		vshmi_unlock(&p->end.region->lock);
 	/* one died, but another has taken its place and goes on */
 	if (rc == -EHOSTDOWN || (rc == -EPIPE && another))
 		rc = 0;
-	if (!drained || !rc)
-		return drained == -EPROTO ? quarantine(p) : drained;
+	if (!left || !rc)
+		return left == -EPROTO ? quarantine(p) : left;
 	return rc;
 }
 
@@ -512,6 +597,7 @@ static void end_stream(struct vshm_producer *p)
 	vshmi_directory_changed(region);
 	if (p->end.link.id)
 		vshmi_peer_ring(region, p->end.link.peer);
+	vshmi_readers_ring(region, &p->end);
 	vshmi_unlock(&region->lock);
 }
 
@@ -540,7 +626,9 @@ int vshm_producer_close(struct vshm_producer *p, int64_t timeout_ns)
 
 size_t vshm_producer_max_record(const struct vshm_producer *p)
 {
-	return vshmi_end_handle(p ? &p->end : NULL) ? 0 : (size_t)(p->tx.size - VSHM_RECORD_HEADER);
+	if (vshmi_end_handle(p ? &p->end : NULL))
+		return 0;
+	return (size_t)(p->end.copy ? vshmi_latest_max_record(p->tx.size) : p->tx.size - VSHM_RECORD_HEADER);
 }
 
 int vshm_producer_counters(const struct vshm_producer *p, struct vshm_counters *counters)

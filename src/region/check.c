@@ -25,14 +25,19 @@ static uint64_t entry_offset(uint32_t index, size_t field)
 	return VSHM_SECTION_DIRECTORY + (uint64_t)index * sizeof(struct vshm_entry) + field;
 }
 
+static uint64_t place_size(const struct vshm_entry *producer)
+{
+	return producer->ring_size + vshmi_grants_size(producer->grants);
+}
+
 /* Two rings of one section in the same place, or two ends with one id. */
 static void check_pair(struct findings *findings, vshm_peer peer, uint32_t index, const struct vshm_entry *a,
 		       const struct vshm_entry *b)
 {
 	if (a->id == b->id)
 		add(findings, peer, VSHM_RULE_DUPLICATE, entry_offset(index, offsetof(struct vshm_entry, id)), a->id);
-	if (a->kind == VSHM_PRODUCER && b->kind == VSHM_PRODUCER && a->ring_offset < b->ring_offset + b->ring_size &&
-	    b->ring_offset < a->ring_offset + a->ring_size)
+	if (a->kind == VSHM_PRODUCER && b->kind == VSHM_PRODUCER && a->ring_offset < b->ring_offset + place_size(b) &&
+	    b->ring_offset < a->ring_offset + place_size(a))
 		add(findings, peer, VSHM_RULE_RING_OVERLAP, entry_offset(index, offsetof(struct vshm_entry, ring_offset)),
 		    a->ring_offset);
 }
@@ -54,15 +59,14 @@ static bool names_back(const struct vshm_region *region, const struct vshmi_shar
 
 /* The entry that a producer of `peer` granted, if that one still is what the grant says. */
 static const struct vshmi_shared_entry *granted_entry(const struct vshm_region *region, vshm_peer peer,
-						      const struct vshm_entry *producer)
+						      const struct vshm_entry *producer, const struct vshm_grant *grant)
 {
-	const struct vshmi_peer *other = &region->peer[producer->other_peer];
+	const struct vshmi_peer *other = &region->peer[grant->peer];
 
-	if (!producer->other_id || !other->section ||
-	    vshmi_incarnation_load(other->section) != producer->other_incarnation)
+	if (!other->section || vshmi_incarnation_load(other->section) != grant->incarnation)
 		return NULL;
 	for (uint32_t i = 0; i < VSHM_ENTRIES; i++)
-		if (vshmi_entry_id(&other->section->directory[i]) == producer->other_id)
+		if (vshmi_entry_id(&other->section->directory[i]) == grant->id)
 			return names_back(region, &other->section->directory[i], peer, producer) ?
 				       &other->section->directory[i] : NULL;
 	return NULL;
@@ -106,10 +110,10 @@ static void check_records(struct findings *findings, vshm_peer peer, uint64_t ri
 }
 
 static void check_flow(struct findings *findings, const struct vshm_region *region, vshm_peer peer, uint32_t index,
-		       const struct vshm_entry *entry)
+		       const struct vshm_entry *entry, const struct vshm_grant *grant)
 {
 	const struct vshmi_shared_section *section = region->peer[peer].section;
-	const struct vshmi_shared_entry *consumer = granted_entry(region, peer, entry);
+	const struct vshmi_shared_entry *consumer = granted_entry(region, peer, entry, grant);
 	struct flow flow = {.producer = &section->directory[index], .consumer = consumer, .size = entry->ring_size};
 	uint64_t at = entry_offset(index, offsetof(struct vshm_entry, position)), later;
 
@@ -124,8 +128,8 @@ static void check_flow(struct findings *findings, const struct vshm_region *regi
 	if (flow.head % 8 || flow.tail % 8)
 		return; /* found elsewhere */
 	if ((int64_t)(flow.tail - flow.head) < 0)
-		add(findings, entry->other_peer, VSHM_RULE_HEAD_RANGE,
-		    (uint64_t)((const char *)&consumer->position - (const char *)region->peer[entry->other_peer].section),
+		add(findings, grant->peer, VSHM_RULE_HEAD_RANGE,
+		    (uint64_t)((const char *)&consumer->position - (const char *)region->peer[grant->peer].section),
 		    flow.head);
 	else if ((int64_t)(flow.tail - later) > (int64_t)flow.size)
 		add(findings, peer, VSHM_RULE_TAIL_RANGE, at, flow.tail);
@@ -139,6 +143,7 @@ static void check_positions(struct findings *findings, const struct vshm_region 
 			    const struct vshm_entry *entry)
 {
 	uint32_t rule = entry->kind == VSHM_PRODUCER ? VSHM_RULE_TAIL_ALIGN : VSHM_RULE_HEAD_ALIGN;
+	struct vshm_grant grant;
 
 	if (entry->position != VSHM_NOT_STARTED && entry->position % 8)
 		add(findings, peer, rule, entry_offset(index, offsetof(struct vshm_entry, position)), entry->position);
@@ -147,7 +152,10 @@ static void check_positions(struct findings *findings, const struct vshm_region 
 	if (entry->other_id && (entry->other_start % 8 || (int64_t)(entry->position - entry->other_start) < 0))
 		add(findings, peer, VSHM_RULE_START, entry_offset(index, offsetof(struct vshm_entry, other_start)),
 		    entry->other_start);
-	check_flow(findings, region, peer, index, entry);
+	/* nobody's head holds a latest ring back, so nothing is known of it */
+	for (uint32_t i = 0; !(entry->flags & VSHM_ENTRY_LATEST) && i < vshmi_grant_count(entry); i++)
+		if (vshmi_grant_read(region->peer[peer].section, entry, i, region->peers, &grant))
+			check_flow(findings, region, peer, index, entry, &grant);
 }
 
 /* The superblocks were lawful when the region was opened; are they still? */

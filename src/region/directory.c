@@ -21,11 +21,13 @@ static bool still_needed(const struct vshm_region *region, const struct vshmi_ow
 {
 	int rc = vshmi_link_check(region, &own->link);
 
+	if (own->readers)
+		return vshmi_readers_remain(region, own->readers);
 	if (!own->link.id)
 		return false;
 	if (own->kind == VSHM_PRODUCER)
 		return !rc;
-	return (!rc || rc == -ENODATA) && vshmi_load_acquire64(&own->link.entry->other_id) == own->id;
+	return (!rc || rc == -ENODATA) && own->granted && vshmi_load_acquire64(own->granted) == own->id;
 }
 
 /*
@@ -44,6 +46,7 @@ static void reclaim(struct vshm_region *region, bool urgent)
 		if (still_needed(region, own) && !(urgent && now - own->closed_ns > VSHMI_DRAIN_NS))
 			continue;
 		vshmi_entry_free(&region->section->directory[i]);
+		vshmi_readers_free(own->readers);
 		memset(own, 0, sizeof(*own));
 	}
 }
@@ -63,7 +66,7 @@ static const struct vshmi_own *ring_in_the_way(const struct vshm_region *region,
 
 		if (own->state == VSHM_END_FREE || own->kind != VSHM_PRODUCER)
 			continue;
-		if (own->ring_offset < offset + size && offset < own->ring_offset + own->ring_size &&
+		if (own->ring_offset < offset + size && offset < own->ring_offset + own->place_size &&
 		    (!lowest || own->ring_offset < lowest->ring_offset))
 			lowest = own;
 	}
@@ -80,7 +83,7 @@ static uint64_t ring_place(const struct vshm_region *region, uint64_t size)
 
 		if (!other)
 			return offset;
-		offset = vshmi_align_up(other->ring_offset + other->ring_size, VSHM_LINE);
+		offset = vshmi_align_up(other->ring_offset + other->place_size, VSHM_LINE);
 	}
 	return 0;
 }
@@ -107,17 +110,26 @@ static int free_index(const struct vshm_region *region)
 	return -ENOSPC;
 }
 
-/* A free entry, and a place for a ring of `ring_size` (0: none). -ENOSPC: one of them is not there. */
-static int find_room(struct vshm_region *region, uint64_t ring_size, int *index, uint64_t *place)
+/* A free entry, and a place of `size` bytes (0: none). -ENOSPC: one of them is not there. */
+static int find_room(struct vshm_region *region, uint64_t size, int *index, uint64_t *place)
 {
 	for (int urgent = 0; urgent <= 1; urgent++) {
 		reclaim(region, urgent);
 		*index = free_index(region);
-		*place = ring_size ? ring_place(region, ring_size) : 0;
-		if (*index >= 0 && (!ring_size || *place))
+		*place = size ? ring_place(region, size) : 0;
+		if (*index >= 0 && (!size || *place))
 			return 0;
 	}
 	return -ENOSPC;
+}
+
+/* Before the entry is there: nobody is granted. */
+static void clear_grants(struct vshm_region *region, struct vshmi_end *end, const struct vshm_entry *entry)
+{
+	end->readers->table = (struct vshmi_shared_grant *)(void *)((unsigned char *)region->section + entry->ring_offset +
+								    entry->ring_size);
+	for (uint32_t i = 0; i < end->grants; i++)
+		vshmi_grant_set(&end->readers->table[i], 0, 0, 0, 0);
 }
 
 int vshmi_entry_take(struct vshm_region *region, struct vshmi_end *end, uint64_t ring_size)
@@ -127,14 +139,16 @@ int vshmi_entry_take(struct vshm_region *region, struct vshmi_end *end, uint64_t
 		.kind = end->kind,
 		.flags = end->flags,
 		.ring_size = ring_size,
+		.grants = end->grants,
 		.position = end->kind == VSHM_CONSUMER ? VSHM_NOT_STARTED : 0,
 		/* with other_id 0: nobody; the rest tells which producer a consumer has done with */
 		.other_incarnation = end->read_incarnation,
 		.other_start = end->read_id,
 	};
+	uint64_t size = ring_size + vshmi_grants_size(end->grants);
 	int index;
 
-	if (find_room(region, ring_size, &index, &entry.ring_offset)) {
+	if (find_room(region, size, &index, &entry.ring_offset)) {
 		if (index < 0)
 			return vshmi_region_fail(region, -ENOSPC,
 						 "all %u directory entries of this peer are in use: close some ends", VSHM_ENTRIES);
@@ -155,8 +169,11 @@ int vshmi_entry_take(struct vshm_region *region, struct vshmi_end *end, uint64_t
 		.id = entry.id,
 		.ring_offset = entry.ring_offset,
 		.ring_size = ring_size,
+		.place_size = size,
 		.end = end,
 	};
+	if (end->readers)
+		clear_grants(region, end, &entry);
 	vshmi_entry_open(end->entry, &entry);
 	return 0;
 }
@@ -173,8 +190,12 @@ void vshmi_entry_retire(struct vshm_region *region, struct vshmi_end *end)
 	own->state = VSHM_END_CLOSED;
 	own->end = NULL;
 	own->closed_ns = vshmi_clock_ns();
-	if (end->link.id) /* else the last one that was withdrawn */
+	own->readers = end->readers;
+	end->readers = NULL;
+	if (end->link.id) { /* else the last one that was withdrawn */
 		own->link = end->link;
+		own->granted = end->granted;
+	}
 	link = own->link;
 	reclaim(region, false);
 	vshmi_directory_changed(region);
@@ -205,6 +226,8 @@ void vshmi_handle_drop(struct vshmi_end *end)
 {
 	struct vshmi_end *next = end->next;
 
+	vshmi_readers_free(end->readers);
+	vshmi_free(end->copy);
 	memset(end, 0, VSHMI_HANDLE_SIZE);
 	end->next = next;
 	end->life = VSHMI_CLOSED;

@@ -52,8 +52,7 @@ int vshmi_link_check(const struct vshm_region *region, const struct vshmi_link *
 	return vshmi_peer_dead(region, link->peer) ? -EPIPE : 0;
 }
 
-/* The other side's entry becomes a link; what it says of itself decides about fences and bells. */
-static void link_up(struct vshm_region *region, struct vshmi_link *link, const struct vshmi_seen *seen)
+void vshmi_link_up(struct vshm_region *region, struct vshmi_link *link, const struct vshmi_seen *seen)
 {
 	const struct vshmi_shared_section *section = region->peer[seen->peer].section;
 	struct vshm_identity identity;
@@ -112,7 +111,7 @@ static void grant(struct vshm_region *region, struct vshmi_end *end, const struc
 	if (end->flags & VSHM_ENTRY_DROP)
 		vshmi_tx_discard(end->tx);
 	start = vshmi_tx_resume(end->tx);
-	link_up(region, &end->link, seen);
+	vshmi_link_up(region, &end->link, seen);
 	end->link.back = end->id;
 	end->left = 0;
 	vshmi_tx_connect(end->tx, start, &end->link.entry->position,
@@ -122,6 +121,11 @@ static void grant(struct vshm_region *region, struct vshmi_end *end, const struc
 	vshmi_entry_set_other(end->entry, seen->peer, seen->incarnation, seen->entry.id, start);
 	vshmi_directory_changed(region);
 	vshmi_peer_ring(region, seen->peer);
+}
+
+static bool vacant(const struct vshmi_end *end, const struct vshmi_seen *seen)
+{
+	return end->readers ? vshmi_readers_vacant(end, seen->entry.id) : !end->link.id;
 }
 
 /* A request names this producer; a consumer that names nobody yet looks for any producer of its name. */
@@ -144,7 +148,11 @@ static int grant_if_asked(void *arg, const struct vshmi_seen *seen)
 	for (unsigned i = 0; i < VSHM_ENTRIES; i++) {
 		struct vshmi_end *end = region->own[i].end;
 
-		if (end && end->kind == VSHM_PRODUCER && end->adrift && !end->link.id && asks_for(region, end, seen))
+		if (!end || end->kind != VSHM_PRODUCER || !end->adrift || !vacant(end, seen) || !asks_for(region, end, seen))
+			continue;
+		if (end->readers)
+			vshmi_readers_grant(region, end, seen);
+		else
 			grant(region, end, seen);
 	}
 	return 0;
@@ -209,10 +217,28 @@ struct choice {
 	bool found;
 };
 
-static bool granted_to(const struct vshm_region *region, const struct vshmi_end *end, const struct vshm_entry *producer)
+bool vshmi_grant_find(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer,
+		      vshm_peer consumer_peer, uint64_t consumer_incarnation, uint64_t consumer_id,
+		      struct vshm_grant *grant)
 {
-	return producer->other_id == end->id && producer->other_peer == region->self &&
-	       producer->other_incarnation == region->incarnation;
+	for (uint32_t i = 0; i < vshmi_grant_count(producer); i++)
+		if (vshmi_grant_read(region->peer[peer].section, producer, i, region->peers, grant) &&
+		    grant->id == consumer_id && grant->peer == consumer_peer &&
+		    grant->incarnation == consumer_incarnation)
+			return true;
+	return false;
+}
+
+static bool granted_to(const struct vshm_region *region, const struct vshmi_end *end, vshm_peer peer,
+		       const struct vshm_entry *producer, struct vshm_grant *grant)
+{
+	return vshmi_grant_find(region, peer, producer, region->self, region->incarnation, end->id, grant);
+}
+
+/* Did it ever grant anybody who may still be there? */
+static bool has_granted(const struct vshm_entry *producer)
+{
+	return producer->other_id || (producer->grants && producer->other_start == VSHM_NOT_STARTED);
 }
 
 bool vshmi_producer_is_orphan(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer)
@@ -281,13 +307,14 @@ void vshmi_consumer_pass_over(struct vshm_region *region, struct vshmi_end *end)
 static int choose_producer(void *arg, const struct vshmi_seen *seen)
 {
 	struct choice *choice = arg;
+	struct vshm_grant grant;
 	bool granted = seen->entry.kind == VSHM_PRODUCER &&
 		       !strcmp(seen->entry.name, choice->search.name) &&
-		       (granted_to(choice->search.region, choice->end, &seen->entry) ||
+		       (granted_to(choice->search.region, choice->end, seen->peer, &seen->entry, &grant) ||
 			is_unread_orphan(choice, seen));
 	bool ended = seen->entry.state == VSHM_END_CLOSED;
 
-	if (!granted && (!is_producer_of(&choice->search, seen) || (ended && seen->entry.other_id)))
+	if (!granted && (!is_producer_of(&choice->search, seen) || (ended && has_granted(&seen->entry))))
 		return 0;
 	if (!choice->found || ended || granted) {
 		choice->found = true;
@@ -303,34 +330,66 @@ static bool choose(struct vshm_region *region, struct vshmi_end *end)
 	(void)vshmi_directory_visit(region, choose_producer, &choice);
 	if (!choice.found)
 		return false;
-	link_up(region, &end->link, &choice.seen);
+	vshmi_link_up(region, &end->link, &choice.seen);
 	vshmi_entry_set_other(end->entry, end->link.peer, end->link.incarnation, end->link.id, 0);
 	vshmi_directory_changed(region);
 	vshmi_peer_ring(region, end->link.peer);
 	return true;
 }
 
-/* The consumer that a producer's entry names is there, and has not chosen another producer. */
-bool vshmi_grant_is_live(struct vshm_region *region, const struct vshm_entry *producer)
+/* The consumer of a grant is there, and has not chosen another producer. */
+static bool is_live(const struct vshm_region *region, uint64_t producer_id, const struct vshm_grant *grant)
 {
-	const struct vshmi_peer *peer = &region->peer[producer->other_peer];
+	const struct vshmi_peer *peer = &region->peer[grant->peer];
 
-	if (!producer->other_id || !peer->section ||
-	    vshmi_incarnation_load(peer->section) != producer->other_incarnation ||
-	    vshmi_peer_dead(region, producer->other_peer))
+	if (!peer->section || vshmi_incarnation_load(peer->section) != grant->incarnation ||
+	    vshmi_peer_dead(region, grant->peer))
 		return false;
 	for (unsigned i = 0; i < VSHM_ENTRIES; i++) {
 		const struct vshmi_shared_entry *entry = &peer->section->directory[i];
 		uint64_t other;
 
-		if (vshmi_entry_id(entry) != producer->other_id)
+		if (vshmi_entry_id(entry) != grant->id)
 			continue;
 		other = vshmi_load_acquire64(&entry->other_id);
-		if (!other && vshmi_load64(&entry->other_start) == producer->id)
+		if (!other && vshmi_load64(&entry->other_start) == producer_id)
 			return false; /* it looks, and has done with this one */
-		return vshmi_load_acquire32(&entry->state) == VSHM_END_OPEN && (!other || other == producer->id);
+		return vshmi_load_acquire32(&entry->state) == VSHM_END_OPEN && (!other || other == producer_id);
 	}
 	return false;
+}
+
+unsigned vshmi_grants_live(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer)
+{
+	struct vshm_grant grant;
+	unsigned live = 0;
+
+	for (uint32_t i = 0; i < vshmi_grant_count(producer); i++)
+		live += vshmi_grant_read(region->peer[peer].section, producer, i, region->peers, &grant) &&
+			is_live(region, producer->id, &grant);
+	return live;
+}
+
+static bool is_full(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer)
+{
+	return vshmi_grants_live(region, peer, producer) == vshmi_grant_count(producer);
+}
+
+/* Notes where the producer names this consumer: it can take that back at any moment. */
+static bool note_grant(const struct vshm_region *region, struct vshmi_end *end, const struct vshm_entry *producer)
+{
+	const struct vshmi_link *link = &end->link;
+	struct vshm_grant grant;
+
+	end->grant = NULL;
+	end->granted = producer->other_id == end->id ? &link->entry->other_id : NULL;
+	for (uint32_t i = 0; i < producer->grants && !end->grant; i++) {
+		if (!vshmi_grant_read(link->section, producer, i, region->peers, &grant) || grant.id != end->id)
+			continue;
+		end->grant = &vshmi_grant_table(link->section, producer)[i];
+		end->granted = &end->grant->id;
+	}
+	return end->granted != NULL;
 }
 
 /* Is the chosen producer, or what it left, still under its entry? */
@@ -343,6 +402,7 @@ int vshmi_request_step(struct vshm_region *region, struct vshmi_end *end, struct
 		       struct vshm_fault *fault)
 {
 	struct vshmi_link *link = &end->link;
+	struct vshm_grant grant;
 	int rc;
 
 	if (link->id && !still_chosen(link))
@@ -356,9 +416,16 @@ int vshmi_request_step(struct vshm_region *region, struct vshmi_end *end, struct
 	}
 	if (rc || entry->id != link->id || entry->kind != VSHM_PRODUCER)
 		return -EAGAIN; /* changing: the next look tells */
-	if (granted_to(region, end, entry) || vshmi_producer_is_orphan(region, link->peer, entry))
+	if (granted_to(region, end, link->peer, entry, &grant)) {
+		entry->other_start = grant.start;
+		return note_grant(region, end, entry) ? 0 : -EAGAIN;
+	}
+	if (vshmi_producer_is_orphan(region, link->peer, entry)) {
+		end->granted = NULL;
+		end->grant = NULL;
 		return 0;
-	if (vshmi_grant_is_live(region, entry)) {
+	}
+	if (is_full(region, link->peer, entry)) {
 		vshmi_request_withdraw(region, end);
 		return -EBUSY;
 	}
@@ -376,6 +443,8 @@ void vshmi_request_withdraw(struct vshm_region *region, struct vshmi_end *end)
 		return;
 	/* that producer may still have to look at the final head: the entry stays until it did */
 	region->own[end->index].link = end->link;
+	region->own[end->index].granted = end->granted;
+	end->granted = NULL;
 	memset(&end->link, 0, sizeof(end->link));
 	vshmi_entry_set_other(end->entry, 0, end->read_incarnation, 0, end->read_id);
 	vshmi_directory_changed(region);
@@ -386,8 +455,8 @@ static int is_taken(void *arg, const struct vshmi_seen *seen)
 {
 	const struct search *search = arg;
 
-	return is_producer_of(search, seen) && seen->entry.state == VSHM_END_OPEN && seen->entry.other_id &&
-	       vshmi_grant_is_live(search->region, &seen->entry);
+	return is_producer_of(search, seen) && seen->entry.state == VSHM_END_OPEN &&
+	       is_full(search->region, seen->peer, &seen->entry);
 }
 
 bool vshmi_ring_is_taken(struct vshm_region *region, const char *name)

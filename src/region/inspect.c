@@ -82,6 +82,7 @@ static void find_other(const struct vshm_region *region, const struct vshm_entry
 {
 	const struct vshmi_peer *other = &region->peer[entry->other_peer];
 	struct vshm_fault fault;
+	struct vshm_grant grant;
 	struct vshm_entry back;
 
 	if (!other->section || vshmi_incarnation_load(other->section) != entry->other_incarnation)
@@ -92,8 +93,11 @@ static void find_other(const struct vshm_region *region, const struct vshm_entry
 			continue;
 		out->other_index = i;
 		out->other_position = back.position;
-		out->connected = back.other_id == entry->id && back.other_peer == out->peer &&
-				 back.other_incarnation == incarnation && back.kind != entry->kind;
+		out->connected = back.kind == VSHM_PRODUCER ?
+					 vshmi_grant_find(region, entry->other_peer, &back, out->peer, incarnation,
+							  entry->id, &grant) :
+					 back.other_id == entry->id && back.other_peer == out->peer &&
+						 back.other_incarnation == incarnation && back.kind != entry->kind;
 		return;
 	}
 }
@@ -131,6 +135,8 @@ static int read_end(const struct vshm_region *region, vshm_peer number, uint32_t
 	out->rings_avoided = entry.rings_avoided;
 	out->sleeps = entry.sleeps;
 	out->spurious = entry.spurious;
+	out->grants = entry.grants;
+	out->consumers = entry.kind == VSHM_PRODUCER ? vshmi_grants_live(region, number, &entry) : 0;
 	if (entry.other_id)
 		find_other(region, &entry, vshmi_incarnation_load(peer->section), out);
 	return 0;

@@ -40,8 +40,10 @@ static void call_attention(struct vshm_region *region, bool all)
 		struct vshmi_end *end = region->own[i].end;
 		int gone;
 
+		if (end && end->readers)
+			(void)vshmi_readers_attend(region, end);
 		/* one that was granted a consumer while its thread was elsewhere is still adrift */
-		if (!end || end->kind != VSHM_PRODUCER || (end->adrift && !end->link.id))
+		if (!end || end->kind != VSHM_PRODUCER || end->readers || (end->adrift && !end->link.id))
 			continue;
 		gone = end->left ? end->left : vshmi_link_check(region, &end->link);
 		if (!gone && !all && vshmi_peer_known(region, end->link.peer) >= VSHM_PEER_DIED)

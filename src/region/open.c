@@ -336,6 +336,7 @@ static void close_ends(struct vshm_region *region)
 		vshmi_store_release32(&end->entry->state, VSHM_END_CLOSED);
 		if (end->link.id)
 			vshmi_peer_ring(region, end->link.peer);
+		vshmi_readers_ring(region, end);
 	}
 	if (!vshmi_region_usable(region)) {
 		vshmi_section_state_store(region->section, VSHM_SECTION_CLOSING, region->ways);
@@ -350,8 +351,12 @@ static void free_handles(struct vshm_region *region)
 		struct vshmi_end *end = region->handles;
 
 		region->handles = end->next;
+		vshmi_readers_free(end->readers);
+		vshmi_free(end->copy);
 		vshmi_free_private_pages(end, VSHMI_HANDLE_SIZE);
 	}
+	for (unsigned i = 0; i < VSHM_ENTRIES; i++)
+		vshmi_readers_free(region->own[i].readers);
 }
 
 int vshm_region_close(struct vshm_region *region)

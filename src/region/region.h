@@ -34,6 +34,14 @@ struct vshmi_link {
 	const struct vshmi_shared_entry *entry;
 };
 
+/* The consumers of a one-to-many ring: as many as its entry has grants. Everything under the lock. */
+struct vshmi_readers {
+	uint32_t live; /* connected; atomic, so that a look at it needs no lock */
+	struct vshmi_shared_grant *table; /* own */
+	struct vshmi_link link[VSHM_MAX_PEERS];
+	struct vshmi_reader reader[VSHM_MAX_PEERS];
+};
+
 enum vshmi_life {
 	VSHMI_WIPED = 0, /* a forked child looks at its parent's handle */
 	VSHMI_OPEN,
@@ -45,12 +53,17 @@ struct vshmi_end {
 	enum vshmi_life life;
 	struct vshm_region *region;
 	uint32_t kind, index, flags;
+	uint32_t grants; /* producer of a one-to-many ring: how many consumers it can have; else 0 */
 	uint64_t id;
 	char name[VSHM_NAME_SIZE];
 	struct vshmi_shared_entry *entry;
 	struct vshmi_link link; /* granted consumer, or requested producer */
+	struct vshmi_readers *readers; /* instead of `link` with `grants`; always adrift then */
+	const struct vshmi_word64 *granted; /* consumer: where the producer names it; NULL: it does not (it died before) */
+	const struct vshmi_shared_grant *grant; /* the same, in the table of a one-to-many ring; else NULL */
 	uint64_t read_incarnation, read_id; /* consumer: the last producer that it has read to its end, or passes over */
 	struct vshmi_end *next; /* handles of this region, open or closed; kept, so that a second close is noticed */
+	uint64_t *copy; /* a record of a ring that keeps the latest: private to this process, as large as the largest */
 	struct vshmi_tx *tx;	/* producers */
 	struct vshmi_rx *rx;	/* consumers */
 	bool adrift;		/* producer: no consumer; every use of tx holds the lock, for the keeper may grant one */
@@ -63,9 +76,12 @@ struct vshmi_own {
 	uint32_t state; /* enum vshm_end_state */
 	uint32_t kind;
 	uint64_t id, ring_offset, ring_size;
+	uint64_t place_size; /* the ring and its grants */
 	int64_t closed_ns;
 	struct vshmi_end *end;
 	struct vshmi_link link;
+	struct vshmi_readers *readers; /* of a closed producer */
+	const struct vshmi_word64 *granted;
 };
 
 /* A peer, and what was noticed of it. */
@@ -248,8 +264,16 @@ bool vshmi_consumer_looks(struct vshm_region *region, const struct vshm_entry *p
 /* A consumer that opens after a producer of its name died does not want that one's old records. */
 void vshmi_consumer_pass_over(struct vshm_region *region, struct vshmi_end *end);
 
-/* Does this producer's entry name a consumer that is there, and that has not chosen another producer? */
-bool vshmi_grant_is_live(struct vshm_region *region, const struct vshm_entry *producer);
+/* How many consumers that are there, and have not chosen another producer, does this producer's entry name? */
+unsigned vshmi_grants_live(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer);
+
+/* Does it name this consumer? Then `grant` says how. */
+bool vshmi_grant_find(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer,
+		      vshm_peer consumer_peer, uint64_t consumer_incarnation, uint64_t consumer_id,
+		      struct vshm_grant *grant);
+
+/* Takes the other side's entry as a link; what that peer says of itself decides about fences and bells. */
+void vshmi_link_up(struct vshm_region *region, struct vshmi_link *link, const struct vshmi_seen *seen);
 
 /*
  * Is the other side still there? 0; -ENODATA it closed in order; -ENOENT its entry is gone, so it closed and was done, or
@@ -277,7 +301,37 @@ int vshmi_request_step(struct vshm_region *region, struct vshmi_end *end, struct
 /* Withdraws a consumer's request: nothing refers to the producer any more. */
 void vshmi_request_withdraw(struct vshm_region *region, struct vshmi_end *end);
 
-/* Has a producer of that name a live consumer already? */
+/* Has a producer of that name all the consumers that it can have? */
 bool vshmi_ring_is_taken(struct vshm_region *region, const char *name);
+
+/* ---- readers.c: the consumers of a one-to-many ring; lock held ---- */
+
+/* Before the entry is taken. 0, -ENOMEM. */
+int vshmi_readers_open(struct vshmi_end *end);
+void vshmi_readers_free(struct vshmi_readers *readers);
+
+/* Can this consumer be granted: is there a place, and has it none yet? */
+bool vshmi_readers_vacant(const struct vshmi_end *end, uint64_t id);
+void vshmi_readers_grant(struct vshm_region *region, struct vshmi_end *end, const struct vshmi_seen *seen);
+
+/*
+ * It left, died, broke a rule, or was too slow: it is not waited for any more. Its place stays taken until it has noticed and
+ * left, unless it had not noticed its grant yet.
+ */
+void vshmi_readers_drop(struct vshm_region *region, struct vshmi_end *end, unsigned index);
+
+/* Loses those that are gone. -EPIPE: one of them died; else 0. */
+int vshmi_readers_attend(struct vshm_region *region, struct vshmi_end *end);
+
+/* Rings all of them. None without `readers`. */
+void vshmi_readers_ring(struct vshm_region *region, const struct vshmi_end *end);
+
+/* Is any of them still there? */
+bool vshmi_readers_remain(const struct vshm_region *region, const struct vshmi_readers *readers);
+
+static inline uint32_t vshmi_readers_live(const struct vshmi_end *end)
+{
+	return end->readers ? __atomic_load_n(&end->readers->live, __ATOMIC_RELAXED) : 0;
+}
 
 #endif

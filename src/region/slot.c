@@ -19,14 +19,32 @@ struct drain {
 	struct vshm_region *region;
 };
 
+static bool grants_somebody_there(const struct drain *drain, const struct vshmi_seen *seen)
+{
+	const struct vshm_region *region = drain->region;
+	struct vshm_grant grant;
+
+	for (uint32_t i = 0; i < vshmi_grant_count(&seen->entry); i++)
+		if (vshmi_grant_read(region->peer[seen->peer].section, &seen->entry, i, region->peers, &grant) &&
+		    grant.peer == drain->peer && grant.incarnation == drain->incarnation)
+			return true;
+	return false;
+}
+
+static bool reads_there(const struct drain *drain, const struct vshmi_seen *seen)
+{
+	return seen->entry.state == VSHM_END_OPEN && seen->entry.other_id && seen->entry.other_peer == drain->peer &&
+	       seen->entry.other_incarnation == drain->incarnation;
+}
+
 /* A consumer that still reads there, or a producer that has not yet noted where its consumer there stopped. */
 static int refers_to_slot(void *arg, const struct vshmi_seen *seen)
 {
 	const struct drain *drain = arg;
 
-	return (seen->entry.kind == VSHM_PRODUCER || seen->entry.state == VSHM_END_OPEN) && seen->entry.other_id &&
-	       seen->entry.other_peer == drain->peer && seen->entry.other_incarnation == drain->incarnation &&
-	       seen->peer != drain->peer && !vshmi_peer_dead(drain->region, seen->peer);
+	if (seen->peer == drain->peer || vshmi_peer_dead(drain->region, seen->peer))
+		return false;
+	return seen->entry.kind == VSHM_PRODUCER ? grants_somebody_there(drain, seen) : reads_there(drain, seen);
 }
 
 /* A producer there died before a consumer that looks for it took note of it. */
@@ -40,7 +58,7 @@ static bool unread_there(struct vshm_region *region, vshm_peer number)
 	for (uint32_t i = 0; i < VSHM_ENTRIES; i++)
 		if (!vshmi_entry_read(peer->section, i, peer->size, region->peers, &entry, &fault) &&
 		    entry.kind == VSHM_PRODUCER &&
-		    (vshmi_grant_is_live(region, &entry) ||
+		    (vshmi_grants_live(region, number, &entry) ||
 		     (vshmi_producer_is_orphan(region, number, &entry) &&
 		      vshmi_consumer_looks(region, &entry, incarnation))))
 			return true;

@@ -19,6 +19,23 @@ struct vshmi_ring_fault {
 	uint64_t value;
 };
 
+/* ---- a consumer's position, as its producer sees it: head.c ---- */
+
+/* Where it stands, and when it counts. */
+struct vshmi_head {
+	const struct vshmi_word64 *word;
+	const struct vshmi_word64 *id_word; /* NULL: the word always belongs to this consumer */
+	uint64_t id;
+	const struct vshmi_word64 *back_word; /* NULL: it is always about this ring */
+	uint64_t back;
+};
+
+/*
+ * Takes over the position that the consumer published, when there is a lawful one: between the last, `*head`, and what it
+ * could have read, `published`. 0, or -EPROTO with `fault` filled.
+ */
+int vshmi_head_take(const struct vshmi_head *from, uint64_t published, uint64_t *head, struct vshmi_ring_fault *fault);
+
 /* ---- producer: tx.c ---- */
 
 struct vshmi_tx {
@@ -39,11 +56,7 @@ struct vshmi_tx {
 
 	bool connected;
 	uint64_t head; /* last lawful value seen */
-	const struct vshmi_word64 *peer_head;
-	const struct vshmi_word64 *peer_id_word; /* NULL: peer_head always belongs to this consumer */
-	uint64_t peer_id;
-	const struct vshmi_word64 *back_word; /* NULL: peer_head is always about this ring */
-	uint64_t back;
+	struct vshmi_head peer;
 	struct vshmi_word64 *armed_word; /* own */
 	struct vshmi_ring_fault fault;
 	struct vshmi_word64 nobody; /* always 0 */
@@ -187,6 +200,99 @@ void vshmi_tx_disarm(struct vshmi_tx *tx);
 uint64_t vshmi_tx_arm_drained(struct vshmi_tx *tx);
 int vshmi_tx_drained(struct vshmi_tx *tx);
 
+/* ---- several consumers: many.c ---- */
+
+/*
+ * One of the consumers of a one-to-many ring, as its producer knows it. The ring's `tx` stays without a consumer of its
+ * own, so that every call takes the slow path, in which the caller holds a lock and looks at all readers.
+ */
+struct vshmi_reader {
+	bool connected;
+	bool fence; /* between kernels: fence before the look at `armed` */
+	struct vshmi_head from;
+	const struct vshmi_word64 *armed; /* NULL: it only polls */
+	uint64_t head; /* last lawful value seen */
+	uint64_t rung; /* the armed position that was rung last */
+	struct vshmi_ring_fault fault;
+};
+
+/* A consumer was granted: it starts at `start`. What is in `from` and `armed` is its own. */
+void vshmi_reader_connect(struct vshmi_tx *tx, struct vshmi_reader *reader, uint64_t start, const struct vshmi_head *from,
+			  const struct vshmi_word64 *armed, bool fence);
+
+/* It left, died, or is dropped: it holds nothing back any more. The last one's final head stays where the next one starts. */
+void vshmi_reader_disconnect(struct vshmi_tx *tx, struct vshmi_reader *reader);
+
+/*
+ * Takes over all heads; room reaches from the slowest. Returns the index of a reader that broke a rule (its `fault`), who
+ * holds everything back until the caller disconnects it; -1: none.
+ */
+int vshmi_readers_look(struct vshmi_tx *tx, struct vshmi_reader readers[], unsigned count);
+
+/* The slowest, if it is behind the tail; -1: all have read everything. */
+int vshmi_readers_slowest(const struct vshmi_tx *tx, const struct vshmi_reader readers[], unsigned count);
+
+/* Publishes the tail, with the fence that any of the readers needs. Then vshmi_reader_due() for each of them. */
+void vshmi_readers_publish(struct vshmi_tx *tx, const struct vshmi_reader readers[], unsigned count);
+
+/* Does this one sleep for what was published, and has not been rung for it? */
+bool vshmi_reader_due(struct vshmi_tx *tx, struct vshmi_reader *reader);
+
+/* ---- rings that keep the latest records: latest.c ---- */
+
+/*
+ * Such a producer never waits: before it overwrites it moves `oldest` on. A reader copies, and then looks whether what it
+ * copied was still there (a sequence lock: Boehm, "Can seqlocks get along with programming language memory models?",
+ * MSPC 2012). All accesses to the ring are of single words, so neither side needs the other's good will. A record has a
+ * second word of header, its 64-bit number, by which a reader counts what it missed.
+ */
+#define VSHMI_LATEST_HEADER (2 * VSHM_RECORD_HEADER)
+
+/* The ring is given up in pieces of this fraction. */
+#define VSHMI_LATEST_PIECES 64u
+
+struct vshmi_latest_tx {
+	struct vshmi_word64 *oldest_word, *newest_word;
+	uint64_t oldest;
+	unsigned shift;				/* log2 of the size of a piece */
+	uint64_t first[VSHMI_LATEST_PIECES]; /* where the first record that begins in a piece stands */
+};
+
+/* `tx` was initialised and numbered; it keeps the positions. */
+void vshmi_latest_init(struct vshmi_latest_tx *latest, const struct vshmi_tx *tx, struct vshmi_word64 *oldest_word,
+		       struct vshmi_word64 *newest_word);
+
+/* A quarter of the ring, so that a reader has some time for each record. */
+static inline uint64_t vshmi_latest_max_record(uint64_t ring_size)
+{
+	return ring_size / 4 - VSHMI_LATEST_HEADER;
+}
+
+/*
+ * Appends a record of `size` bytes to the private tail; `payload` has whole words, what is behind `size` in the last one is
+ * zero. Then vshmi_readers_publish().
+ */
+void vshmi_latest_append(struct vshmi_latest_tx *latest, struct vshmi_tx *tx, const uint64_t *payload, uint64_t size);
+
+struct vshmi_latest_rx {
+	const unsigned char *data;
+	uint64_t size;
+	uint64_t position; /* of the next record */
+	uint64_t expected; /* its number, unless some were missed */
+	uint64_t lost;
+	bool first;  /* nothing was read yet: begins with the newest */
+	bool lapped; /* `position` was moved to the oldest record: a gap is lawful */
+	const struct vshmi_word64 *tail_word, *oldest_word, *newest_word, *id_word;
+	uint64_t id;
+	struct vshmi_ring_fault fault;
+};
+
+/*
+ * Copies the next record into `buffer`, which has room for the largest, and says how long it is. 0; -EAGAIN: nothing there
+ * (or overwritten again and again while it was copied); -EPROTO. Work is bounded by the ring's size.
+ */
+int vshmi_latest_read(struct vshmi_latest_rx *rx, uint64_t *buffer, uint64_t *size);
+
 /* ---- consumer: rx.c ---- */
 
 struct vshmi_rx {
@@ -241,6 +347,7 @@ bool vshmi_rx_return(struct vshmi_rx *rx);
  * look that skips a pad changes it, and then it has to be armed anew before sleeping.
  */
 uint64_t vshmi_rx_arm(struct vshmi_rx *rx);
+uint64_t vshmi_rx_arm_behind(struct vshmi_rx *rx, uint64_t position);
 void vshmi_rx_disarm(struct vshmi_rx *rx);
 
 /* The header at `at`; relaxed, because the tail's acquire load covers it. */

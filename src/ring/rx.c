@@ -72,7 +72,7 @@ bool vshmi_rx_return(struct vshmi_rx *rx)
 
 	if (rx->returned == rx->head)
 		return false;
-	vshmi_store_release64(rx->head_word, rx->head); /* pairs with take_head() in tx.c */
+	vshmi_store_release64(rx->head_word, rx->head); /* pairs with vshmi_head_take() */
 	rx->returned = rx->head;
 	rx->publications++;
 	if (rx->fence)
@@ -89,7 +89,12 @@ bool vshmi_rx_return(struct vshmi_rx *rx)
 
 uint64_t vshmi_rx_arm(struct vshmi_rx *rx)
 {
-	uint64_t tail = rx->head + VSHM_RECORD_HEADER; /* never 0 */
+	return vshmi_rx_arm_behind(rx, rx->head);
+}
+
+uint64_t vshmi_rx_arm_behind(struct vshmi_rx *rx, uint64_t position)
+{
+	uint64_t tail = position + VSHM_RECORD_HEADER; /* never 0 */
 
 	vshmi_store64(rx->armed_word, tail);
 	return tail;

@@ -20,12 +20,11 @@ void vshmi_tx_init(struct vshmi_tx *tx, unsigned char *data, uint64_t size, stru
 void vshmi_tx_connect(struct vshmi_tx *tx, uint64_t start, const struct vshmi_word64 *head,
 		      const struct vshmi_word64 *armed, bool fence)
 {
-	/* `start` can lie behind what was published; no head may: take_head() and the consumer rely on it */
+	/* `start` can lie behind what was published; no head may: vshmi_head_take() and the consumer rely on it */
 	vshmi_store_release64(tx->tail_word, tx->tail);
 	tx->head = start;
 	tx->published = tx->tail;
-	tx->peer_head = head;
-	tx->peer_id_word = tx->back_word = NULL;
+	tx->peer = (struct vshmi_head){.word = head};
 	tx->peer_armed = armed ? armed : &tx->nobody;
 	tx->fence = fence && armed;
 	tx->rung = 0;
@@ -35,43 +34,20 @@ void vshmi_tx_connect(struct vshmi_tx *tx, uint64_t start, const struct vshmi_wo
 
 void vshmi_tx_bind(struct vshmi_tx *tx, const struct vshmi_word64 *id_word, uint64_t id)
 {
-	tx->peer_id_word = id_word;
-	tx->peer_id = id;
-	tx->back_word = NULL;
+	tx->peer.id_word = id_word;
+	tx->peer.id = id;
+	tx->peer.back_word = NULL;
 }
 
 void vshmi_tx_bind_back(struct vshmi_tx *tx, const struct vshmi_word64 *back_word, uint64_t back)
 {
-	tx->back_word = back_word;
-	tx->back = back;
+	tx->peer.back_word = back_word;
+	tx->peer.back = back;
 }
 
-/* Takes over a head that the consumer published. Between the last one and what it could have read, or -EPROTO. */
 static int take_head(struct vshmi_tx *tx)
 {
-	uint64_t head;
-
-	if (!tx->connected)
-		return 0;
-	head = vshmi_load_acquire64(tx->peer_head); /* pairs with vshmi_rx_return(): its reads are over */
-	if (head == VSHM_NOT_STARTED)
-		return 0;
-	/* the id after the head: vshmi_entry_open() clears the old id before it stores a new position */
-	if (tx->peer_id_word && vshmi_load64(tx->peer_id_word) != tx->peer_id)
-		return 0;
-	/* likewise: a consumer names the producer it chose before it stores a position in that one's ring */
-	if (tx->back_word && vshmi_load64(tx->back_word) != tx->back)
-		return 0;
-	if (head % 8) {
-		tx->fault = (struct vshmi_ring_fault){VSHM_RULE_HEAD_ALIGN, tx->head, head};
-		return -EPROTO;
-	}
-	if (head - tx->head > tx->published - tx->head) {
-		tx->fault = (struct vshmi_ring_fault){VSHM_RULE_HEAD_RANGE, tx->head, head};
-		return -EPROTO;
-	}
-	tx->head = head;
-	return 0;
+	return tx->connected ? vshmi_head_take(&tx->peer, tx->published, &tx->head, &tx->fault) : 0;
 }
 
 void vshmi_tx_disconnect(struct vshmi_tx *tx, bool final_head)
@@ -81,7 +57,7 @@ void vshmi_tx_disconnect(struct vshmi_tx *tx, bool final_head)
 	if (final_head && take_head(tx))
 		tx->fault = before; /* it is gone: what it did not return lawfully, it did not return */
 	tx->connected = false;
-	tx->peer_head = NULL;
+	tx->peer.word = NULL;
 	tx->peer_armed = &tx->nobody;
 	tx->fence = false;
 	vshmi_tx_call_attention(tx);

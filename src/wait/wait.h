@@ -9,8 +9,8 @@
 
 #include "shared/shared.h"
 
-/* A futex wait takes at most 128 words: 64 bells, an alive word, a private word, and some to spare. */
-#define VSHMI_WAIT_WORDS 72
+/* A futex wait takes at most so many words (linux include/uapi/linux/futex.h: FUTEX_WAITV_MAX). */
+#define VSHMI_WAIT_WORDS 128
 
 /*
  * One who wants to sleep. `words` may be in other peers' memory; a change of any of them, or a wake, ends the sleep.

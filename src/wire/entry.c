@@ -13,9 +13,10 @@ _Static_assert(offsetof(struct vshmi_shared_entry, state) == offsetof(struct vsh
 _Static_assert(offsetof(struct vshmi_shared_entry, other_start) == offsetof(struct vshm_entry, other_start), "layout");
 _Static_assert(offsetof(struct vshmi_shared_entry, counters) == offsetof(struct vshm_entry, records), "layout");
 _Static_assert(offsetof(struct vshmi_shared_entry, position) == offsetof(struct vshm_entry, position), "layout");
+_Static_assert(offsetof(struct vshmi_shared_entry, newest) == offsetof(struct vshm_entry, newest), "layout");
 _Static_assert(offsetof(struct vshmi_shared_entry, armed) == offsetof(struct vshm_entry, armed), "layout");
 
-#define KNOWN_FLAGS (VSHM_ENTRY_DROP | VSHM_ENTRY_POLLS)
+#define KNOWN_FLAGS (VSHM_ENTRY_DROP | VSHM_ENTRY_POLLS | VSHM_ENTRY_LATEST)
 
 struct place {
 	struct vshm_fault *fault;
@@ -37,13 +38,17 @@ static int check_ring(const struct vshm_entry *e, uint64_t section_size, const s
 	if (e->kind == VSHM_CONSUMER) {
 		if (e->ring_offset || e->ring_size)
 			return BROKEN(VSHM_RULE_RING_SIZE, ring_size, e->ring_size);
-		return 0;
+		return e->grants ? BROKEN(VSHM_RULE_GRANTS, grants, e->grants) : 0;
 	}
 	if (!vshmi_is_power_of_two(e->ring_size) || e->ring_size < VSHM_MIN_RING || e->ring_size > VSHM_MAX_RING)
 		return BROKEN(VSHM_RULE_RING_SIZE, ring_size, e->ring_size);
 	if (e->ring_offset < VSHM_SECTION_DATA || e->ring_offset % VSHM_LINE ||
 	    !vshmi_range_fits(e->ring_offset, e->ring_size, section_size))
 		return BROKEN(VSHM_RULE_RING_PLACE, ring_offset, e->ring_offset);
+	/* the ring fits, so neither sum overflows */
+	if (e->grants > VSHM_MAX_PEERS || (e->flags & VSHM_ENTRY_LATEST && !e->grants) ||
+	    !vshmi_range_fits(e->ring_offset + e->ring_size, vshmi_grants_size(e->grants), section_size))
+		return BROKEN(VSHM_RULE_GRANTS, grants, e->grants);
 	return 0;
 }
 
@@ -145,6 +150,8 @@ void vshmi_entry_open(struct vshmi_shared_entry *shared, const struct vshm_entry
 	vshmi_entry_set_other(shared, 0, entry->other_incarnation, 0, entry->other_start);
 	vshmi_store_block(shared->counters, zero, 5);
 	vshmi_store64(&shared->position, entry->position);
+	vshmi_store64(&shared->oldest, 0);
+	vshmi_store64(&shared->newest, 0);
 	vshmi_store64(&shared->armed, 0);
 	vshmi_store_release64(&shared->what[0], words[0]);
 	vshmi_store_release32(&shared->state, VSHM_END_OPEN);

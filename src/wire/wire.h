@@ -25,9 +25,15 @@ struct vshmi_shared_entry {
 	struct vshmi_word64 counters[5]; /* records, rings_sent, rings_avoided, sleeps, spurious */
 	unsigned char pad1[56];
 	struct vshmi_word64 position; /* line 2 */
-	unsigned char pad2[120];
+	struct vshmi_word64 oldest, newest;
+	unsigned char pad2[104];
 	struct vshmi_word64 armed; /* line 3 */
 	unsigned char pad3[120];
+};
+
+struct vshmi_shared_grant {
+	struct vshmi_word32 reserved, peer;
+	struct vshmi_word64 incarnation, id, start;
 };
 
 struct vshmi_shared_section {
@@ -94,6 +100,34 @@ void vshmi_entry_free(struct vshmi_shared_entry *shared);
 /* Names the other end (the id last), or nobody with id 0. */
 void vshmi_entry_set_other(struct vshmi_shared_entry *shared, vshm_peer peer, uint64_t incarnation, uint64_t id,
 			   uint64_t start);
+
+/* ---- grants: grant.c ---- */
+
+/* How many consumers a producer's entry can grant. */
+static inline uint32_t vshmi_grant_count(const struct vshm_entry *producer)
+{
+	return producer->grants ? producer->grants : 1;
+}
+
+/* Bytes behind a ring for so many grants. */
+static inline uint64_t vshmi_grants_size(uint32_t grants)
+{
+	return vshmi_align_up(grants * (uint64_t)sizeof(struct vshm_grant), VSHM_LINE);
+}
+
+/* The table behind a ring; `section` is mapped as far as the entry was checked to reach. */
+const struct vshmi_shared_grant *vshmi_grant_table(const struct vshmi_shared_section *section,
+						   const struct vshm_entry *producer);
+
+/*
+ * Copies a checked producer entry's grant number `index`: that of the entry itself (a copy: as old as `producer`), or one from
+ * the table. False: nobody is granted there, or it is changing, or names no peer of this region.
+ */
+bool vshmi_grant_read(const struct vshmi_shared_section *section, const struct vshm_entry *producer, uint32_t index,
+		      uint32_t peers, struct vshm_grant *out);
+
+/* Writes one of one's own grants, the id last; id 0: nobody. */
+void vshmi_grant_set(struct vshmi_shared_grant *grant, vshm_peer peer, uint64_t incarnation, uint64_t id, uint64_t start);
 
 /* ---- records ---- */
 

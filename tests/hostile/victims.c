@@ -194,7 +194,7 @@ void *victim_consumer(void *arg)
 			open_reader(&v);
 			continue;
 		}
-		if (!ALLOWED(rc, 0, -ENODATA, -EPIPE, -ESTALE, -EHOSTDOWN, -EBUSY, -EPROTO))
+		if (!ALLOWED(rc, 0, -ENODATA, -EPIPE, -ESTALE, -EHOSTDOWN, -EBUSY, -EPROTO, -EOVERFLOW))
 			broken(v.a, "consumer", rc);
 		if (rc == -EPROTO)
 			quarantined_reader(&v);

@@ -8,6 +8,12 @@
 #define INDEX 5
 
 static struct vshmi_shared_section section;
+
+/* A whole section, with the data behind the directory. */
+static union {
+	struct vshmi_shared_section section;
+	unsigned char bytes[SECTION_SIZE];
+} wide;
 static struct vshm_entry sample;
 
 /* A producer's entry that names a consumer. */
@@ -138,8 +144,8 @@ START_TEST(entry_rules)
 	BREAKS(VSHM_RULE_ENTRY_KIND, kind, 0);
 	sample.kind = 3;
 	BREAKS(VSHM_RULE_ENTRY_KIND, kind, 3);
-	sample.flags = 4;
-	BREAKS(VSHM_RULE_ENTRY_FLAGS, flags, 4);
+	sample.flags = 8;
+	BREAKS(VSHM_RULE_ENTRY_FLAGS, flags, 8);
 	sample.flags = UINT32_MAX;
 	BREAKS(VSHM_RULE_ENTRY_FLAGS, flags, UINT32_MAX);
 	sample.name[0] = '\0';
@@ -154,6 +160,65 @@ START_TEST(entry_rules)
 	BREAKS(VSHM_RULE_OTHER_PEER, other_peer, PEERS);
 	sample.other_peer = UINT32_MAX;
 	BREAKS(VSHM_RULE_OTHER_PEER, other_peer, UINT32_MAX);
+}
+END_TEST
+
+/* The table of grants lies behind the ring, in the same section. */
+START_TEST(grant_rules)
+{
+	make_producer();
+	sample.grants = VSHM_MAX_PEERS;
+	sample.flags = VSHM_ENTRY_LATEST;
+	is_lawful();
+	sample.grants = 0;
+	BREAKS(VSHM_RULE_GRANTS, grants, 0);
+	sample.grants = VSHM_MAX_PEERS + 1;
+	BREAKS(VSHM_RULE_GRANTS, grants, VSHM_MAX_PEERS + 1);
+	sample.grants = UINT32_MAX;
+	BREAKS(VSHM_RULE_GRANTS, grants, UINT32_MAX);
+	sample.ring_offset = SECTION_SIZE - sample.ring_size;
+	is_lawful();
+	sample.grants = 1;
+	BREAKS(VSHM_RULE_GRANTS, grants, 1);
+	make_consumer();
+	sample.grants = 1;
+	BREAKS(VSHM_RULE_GRANTS, grants, 1);
+}
+END_TEST
+
+static void grants_are(uint32_t index, vshm_peer peer, uint64_t id)
+{
+	struct vshm_grant grant;
+	bool there = vshmi_grant_read((const void *)&wide, &sample, index, PEERS, &grant);
+
+	ck_assert_int_eq(there, id != 0);
+	if (there)
+		ck_assert(grant.peer == peer && grant.id == id && grant.incarnation == id + 1 && grant.start == 8 * id);
+}
+
+START_TEST(grants_in_the_table)
+{
+	struct vshmi_shared_grant *table = (void *)(wide.bytes + VSHM_SECTION_DATA + 256);
+
+	make_producer();
+	sample.ring_size = 256;
+	sample.grants = 3;
+	memset(&wide, 0, sizeof(wide));
+	for (uint32_t i = 0; i < 3; i++)
+		grants_are(i, 0, 0);
+	vshmi_grant_set(&table[1], 2, 8, 7, 56);
+	vshmi_grant_set(&table[2], PEERS, 10, 9, 72); /* nobody of this region */
+	grants_are(0, 0, 0);
+	grants_are(1, 2, 7);
+	grants_are(2, 0, 0);
+	vshmi_grant_set(&table[1], 0, 0, 0, 0);
+	grants_are(1, 0, 0);
+	sample.grants = 0; /* one-to-one: the entry's own */
+	sample.other_incarnation = 13;
+	sample.other_start = 96;
+	grants_are(0, 2, 12);
+	sample.kind = VSHM_CONSUMER;
+	grants_are(0, 0, 0);
 }
 END_TEST
 
@@ -218,7 +283,7 @@ START_TEST(life_of_an_entry)
 	make_producer();
 	vshmi_entry_open(entry, &sample);
 	sample.other_peer = 0;
-	sample.other_incarnation = sample.other_id = sample.other_start = 0;
+	sample.other_id = 0; /* nobody yet, but a consumer may have done with one */
 	ck_ok(read_back(&out, &fault));
 	memset(out.reserved1, 0, sizeof(out.reserved1));
 	memset(out.reserved2, 0, sizeof(out.reserved2));
@@ -256,6 +321,8 @@ int main(void)
 	tcase_add_test(tcase, free_ones_are_not_looked_at);
 	tcase_add_test(tcase, entry_rules);
 	tcase_add_test(tcase, ring_rules);
+	tcase_add_test(tcase, grant_rules);
+	tcase_add_test(tcase, grants_in_the_table);
 	tcase_add_test(tcase, consumers_have_no_ring);
 	tcase_add_test(tcase, life_of_an_entry);
 	tcase_add_test(tcase, an_entry_is_read_alone);
