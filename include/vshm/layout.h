@@ -112,6 +112,7 @@ struct vshm_identity {
 enum vshm_end_kind {
 	VSHM_PRODUCER = 1,
 	VSHM_CONSUMER = 2,
+	VSHM_POOL = 3, /* memory to lend: no end, but it has an entry, so that it can be seen */
 };
 
 enum vshm_end_state {
@@ -127,8 +128,8 @@ struct vshm_entry {
 	uint32_t kind;  /* enum vshm_end_kind */
 	uint32_t flags; /* VSHM_ENTRY_… */
 	char name[VSHM_NAME_SIZE];
-	uint64_t ring_offset; /* producer: from the start of its section */
-	uint64_t ring_size;   /* producer: bytes, a power of two */
+	uint64_t ring_offset; /* from the start of its section; consumer: of its return ring; pool: of its blocks */
+	uint64_t ring_size;   /* bytes; producer: a power of two; consumer: 8 for each lent block, a power of two; 0: none */
 	uint32_t grants;      /* producer of a one-to-many ring: so many struct vshm_grant stand behind the ring; else 0 */
 	uint8_t reserved0[28];
 	/*
@@ -147,10 +148,11 @@ struct vshm_entry {
 	uint64_t spurious;
 	uint8_t reserved1[56];
 	/* line 2, line 3: free-running byte counts, a line each */
-	uint64_t position; /* producer: tail; consumer: head, VSHM_NOT_STARTED until it has met its producer */
-	uint64_t oldest;   /* VSHM_ENTRY_LATEST: what lies before is overwritten, or may be any moment */
-	uint64_t newest;   /* VSHM_ENTRY_LATEST: where the last record begins */
-	uint8_t reserved2[104];
+	uint64_t position; /* producer: tail; consumer: head, VSHM_NOT_STARTED until it has met its producer; pool: bytes in use */
+	uint64_t oldest;   /* VSHM_ENTRY_LATEST: what lies before is overwritten, or may be any moment; pool: largest free block */
+	uint64_t newest;   /* VSHM_ENTRY_LATEST: where the last record begins; pool: blocks that are lent */
+	uint64_t returned; /* consumer: blocks given back so far, the tail of its return ring */
+	uint8_t reserved2[96];
 	uint64_t armed; /* the position of the other side that this end sleeps for; 0: awake */
 	uint8_t reserved3[120];
 };
@@ -176,7 +178,18 @@ struct vshm_grant {
 enum vshm_record_kind {
 	VSHM_RECORD_DATA = 1,
 	VSHM_RECORD_PAD = 2, /* fills the ring up to its end */
+	VSHM_RECORD_LEND = 3, /* a struct vshm_lend: memory that its owner lends to the consumer */
 };
+
+/* The payload of a VSHM_RECORD_LEND. The consumer gives the block back by putting the token into its return ring. */
+struct vshm_lend {
+	uint64_t offset; /* from the start of the producer's section; a multiple of VSHM_LINE */
+	uint64_t size;
+	uint64_t token; /* never 0: bits 0-25 block, 26-31 pool, 32-63 generation */
+};
+
+/* Words of a return ring, and so the blocks that one consumer can hold. */
+#define VSHM_MAX_LENDS 4096u
 
 /* Capacity of a ring: a power of two in this range. 2^30 keeps every length in 31 bits. */
 #define VSHM_MIN_RING 256u
@@ -225,6 +238,11 @@ enum vshm_rule {
 	VSHM_RULE_RECORD_LENGTH,
 	VSHM_RULE_RECORD_SEQUENCE,
 	VSHM_RULE_RECORD_PAD,
+	VSHM_RULE_LEND,
+	VSHM_RULE_RETURN_BLOCK,
+	VSHM_RULE_RETURN_GENERATION,
+	VSHM_RULE_RETURN_HOLDER,
+	VSHM_RULE_RETURN_TAIL,
 	VSHM_RULE_COUNT,
 };
 

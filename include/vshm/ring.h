@@ -160,10 +160,12 @@ struct vshm_consumer_options {
 	size_t struct_size;
 	uint32_t flags;   /* VSHM_CONSUMER_… */
 	uint32_t spin_us; /* as for producers */
+	uint32_t lends;   /* lent blocks (vshm/pool.h) that it can hold at a time, up to VSHM_MAX_LENDS; 0: 16, if there is room */
+	uint32_t reserved; /* 0 */
 };
 #define VSHM_CONSUMER_OPTIONS_INIT                                                                 \
 	{                                                                                          \
-		sizeof(struct vshm_consumer_options), 0, UINT32_MAX                                \
+		sizeof(struct vshm_consumer_options), 0, UINT32_MAX, 0, 0                          \
 	}
 
 /*

@@ -7,6 +7,7 @@
 #define VSHM_VSHM_H
 
 #include <vshm/error.h>
+#include <vshm/pool.h>
 #include <vshm/region.h>
 #include <vshm/ring.h>
 #include <vshm/types.h>

@@ -7,6 +7,9 @@
 
 #define BURST_MAX 1024u
 
+/* One line of return ring. */
+#define DEFAULT_LENDS 16u
+
 static void publish_counters(struct vshm_consumer *c)
 {
 	if (c->left)
@@ -28,11 +31,12 @@ static VSHMI_RARE int give_back(struct vshm_consumer *c)
 /* Lock held. A new directory entry, and so a new end id, for every producer that is followed. */
 static int enter(struct vshm_consumer *c)
 {
-	int rc = vshmi_entry_take(c->end.region, &c->end, 0);
+	int rc = vshmi_entry_take(c->end.region, &c->end, 8 * c->lends);
 
 	if (rc)
 		return rc;
 	c->left = false;
+	vshmi_lent_begin(c);
 	c->rx.head_word = &c->end.entry->position;
 	c->rx.armed_word = &c->end.entry->armed;
 	vshmi_directory_changed(c->end.region);
@@ -53,6 +57,7 @@ static void leave(struct vshm_consumer *c)
 	c->lost += c->copies ? c->latest.lost : 0;
 	c->connected = c->fencing = c->told_suspect = c->copies = c->held = false;
 	c->latest.lost = 0;
+	c->kept_count = 0;
 	c->end.granted = NULL;
 	c->end.grant = NULL;
 	c->left = true;
@@ -66,6 +71,12 @@ static int finish(struct vshm_consumer *c, int rc)
 
 	publish_counters(c);
 	(void)give_back(c);
+	if (!c->follow && c->kept_count) { /* the owner still has to hear of these: leave with the last of them */
+		vshmi_rx_disconnect(&c->rx);
+		c->connected = c->fencing = c->copies = false;
+		c->over = rc;
+		return rc;
+	}
 	vshmi_lock(&region->lock);
 	leave(c);
 	if (c->follow)
@@ -73,6 +84,15 @@ static int finish(struct vshm_consumer *c, int rc)
 	vshmi_unlock(&region->lock);
 	c->over = !c->follow ? rc : again; /* without a free entry it cannot go on: said by the next call */
 	return rc;
+}
+
+void vshmi_consumer_leave_late(struct vshm_consumer *c)
+{
+	if (c->left || c->connected || !c->over || c->over == -EPROTO || c->kept_count)
+		return;
+	vshmi_lock(&c->end.region->lock);
+	leave(c);
+	vshmi_unlock(&c->end.region->lock);
 }
 
 static int quarantine(struct vshm_consumer *c, uint64_t ring_offset)
@@ -190,6 +210,8 @@ static int accept_grant(struct vshm_consumer *c, const struct vshm_entry *produc
 	vshmi_rx_connect(&c->rx, (const unsigned char *)link->section + producer->ring_offset, producer->ring_size,
 			 producer->other_start, &link->entry->position, &link->entry->armed, !link->light && !polls);
 	vshmi_rx_bind(&c->rx, &link->entry->what[0], link->id);
+	c->rx.section = (const unsigned char *)link->section;
+	c->rx.section_size = c->end.region->peer[link->peer].size;
 	c->connected = true;
 	return 0;
 }
@@ -494,6 +516,8 @@ int vshm_consumer_release(struct vshm_consumer *c)
 	vshmi_call_begins();
 	if (VSHMI_UNLIKELY(!c || !c->rx.peeked_count))
 		return refuse_release(c);
+	if (VSHMI_UNLIKELY(c->rx.lent_count))
+		vshmi_lent_release(c, c->rx.peeked);
 	return VSHMI_LIKELY(!vshmi_rx_release(&c->rx)) ? 0 : give_back(c);
 }
 
@@ -523,9 +547,19 @@ int vshm_consumer_recv(struct vshm_consumer *c, void *data, size_t size, size_t 
 
 /* ---- open and close ---- */
 
+/* Words of the return ring. Nobody asked for one: then none where the section is full. */
+static uint32_t choose_lends(struct vshm_region *region, uint32_t asked)
+{
+	if (asked)
+		return (uint32_t)vshmi_round_up_power_of_two(asked);
+	return vshmi_ring_room(region) >= 8 * DEFAULT_LENDS ? DEFAULT_LENDS : 0;
+}
+
 static int open_locked(struct vshm_region *region, const char *name, const struct vshm_consumer_options *o,
 		       struct vshm_consumer *c)
 {
+	int rc;
+
 	if (vshmi_ring_is_taken(region, name))
 		return vshmi_region_fail(region, -EBUSY,
 					 "ring %s has all the consumers that it can have (a one-to-one ring has one): close one first",
@@ -534,6 +568,9 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 	vshmi_rx_init(&c->rx, &c->nowhere, &c->nowhere);
 	c->end.rx = &c->rx;
 	c->follow = o->flags & VSHM_CONSUMER_FOLLOW;
+	rc = vshmi_lent_prepare(c, choose_lends(region, o->lends));
+	if (rc)
+		return rc;
 	vshmi_spin_init(&c->spin, o->flags & VSHM_CONSUMER_POLL ? UINT32_MAX : o->spin_us);
 	vshmi_consumer_pass_over(region, &c->end);
 	return enter(c);
@@ -549,8 +586,11 @@ int vshm_consumer_open(struct vshm_region *region, const char *name, const struc
 
 	if (!rc)
 		rc = consumer ? vshmi_options_in(&o, &defaults, sizeof(o), options) : -EINVAL;
-	if (!rc && o.flags & ~(VSHM_CONSUMER_FOLLOW | VSHM_CONSUMER_POLL))
-		rc = vshmi_region_fail(region, -EINVAL, "unknown flag bits 0x%x in the consumer options", o.flags);
+	if (!rc && (o.flags & ~(VSHM_CONSUMER_FOLLOW | VSHM_CONSUMER_POLL) || o.reserved))
+		rc = vshmi_region_fail(region, -EINVAL, "unknown flag bits 0x%x in the consumer options", o.flags | o.reserved);
+	if (!rc && o.lends > VSHM_MAX_LENDS)
+		rc = vshmi_region_fail(region, -EINVAL, "a consumer can hold at most %u lent blocks, not %u", VSHM_MAX_LENDS,
+				       o.lends);
 	if (rc)
 		return rc;
 	vshmi_lock(&region->lock);

@@ -10,6 +10,7 @@
 #include "wait/wait.h"
 
 #include <vshm/error.h>
+#include <vshm/pool.h>
 #include <vshm/ring.h>
 
 /* A sleep ends by itself after so long, so that a lost doorbell costs time and never a hang. */
@@ -28,6 +29,19 @@
 #define VSHMI_FLOOD 100u
 #define VSHMI_FLOOD_NS (INT64_C(20) * 1000 * 1000)
 
+struct vshm_pool {
+	struct vshmi_end end; /* `copy` holds the books */
+	struct vshmi_pool pool;
+	unsigned char *memory; /* of the blocks, in the own section */
+};
+
+/* What a producer is about to lend. */
+struct vshmi_loan {
+	struct vshm_pool *pool;
+	struct vshm_block block;
+	uint64_t size;
+};
+
 struct vshm_producer {
 	struct vshmi_end end; /* first: region/ hands out the page by its address */
 	struct vshmi_tx tx;
@@ -41,6 +55,9 @@ struct vshm_producer {
 	bool ended, drained; /* closing: no more records come; all were read */
 	unsigned burst; /* records reserved by the last burst, */
 	uint64_t burst_size, burst_at; /* of so many bytes each, where the tail stood */
+	const struct vshmi_loan *loan; /* during a lend */
+	bool lend_waits_for_room;
+	uint64_t lends_back; /* blocks that came back, as of the last look */
 	int over; /* a sticky error */
 	struct vshm_fault fault;
 };
@@ -50,6 +67,9 @@ struct vshm_consumer {
 	struct vshmi_rx rx;
 	struct vshmi_latest_rx latest; /* instead, while `copies` */
 	bool copies; /* connected to a ring that keeps the latest */
+	struct vshmi_returns returns;
+	struct vshmi_lent *kept;    /* blocks that a release did not give back */
+	unsigned lends, kept_count; /* blocks that it takes at most; that it keeps now */
 	uint64_t start; /* what its grant said: a newer grant says something else */
 	bool held;   /* a copied record was not released yet: rx.records still is */
 	uint64_t held_since;
@@ -133,5 +153,37 @@ void vshmi_many_append_latest(struct vshm_producer *producer, size_t size);
 /* Makes a producer one of a one-to-many ring, before and after its entry is taken. 0, -ENOMEM. */
 int vshmi_many_prepare(struct vshm_producer *producer, uint32_t consumers, uint64_t ring_size);
 void vshmi_many_begin(struct vshm_producer *producer);
+
+/* ---- producer.c, for lend.c ---- */
+
+/* Looks around as a waiting producer does, and reserves room for `wanted` bytes. As vshm_producer_reserve() with 0. */
+int vshmi_producer_look_for_room(struct vshm_producer *producer);
+uint64_t vshmi_producer_arm_for_room(struct vshm_producer *producer);
+
+/* Lock held. */
+void vshmi_producer_publish(struct vshm_producer *producer);
+
+/* Waits until vshmi_lend_look() has lent. */
+int vshmi_producer_wait_to_lend(struct vshm_producer *producer, int64_t timeout_ns);
+
+/* ---- lend.c, pool.c ---- */
+
+int vshmi_lend_look(void *end);
+uint64_t vshmi_lend_arm(void *end);
+
+/* Is the block one that this pool has handed out, in this life of it? */
+bool vshmi_pool_owns(const struct vshm_pool *pool, const struct vshm_block *block);
+
+/* Room for a consumer's list of held blocks. 0, -ENOMEM. And for each entry that it takes: an empty return ring. */
+int vshmi_lent_prepare(struct vshm_consumer *consumer, uint32_t lends);
+void vshmi_lent_begin(struct vshm_consumer *consumer);
+
+/* Records before `position` are released: gives back what they lent, unless it is kept. */
+void vshmi_lent_release(struct vshm_consumer *consumer, uint64_t position);
+
+/* ---- consumer.c, for lend.c ---- */
+
+/* The stream has ended, and the last kept block is back: nothing holds the entry any more. */
+void vshmi_consumer_leave_late(struct vshm_consumer *consumer);
 
 #endif

@@ -371,6 +371,33 @@ static int try_many(struct vshm_producer *p)
 	return rc ? rc : try_anyway(p);
 }
 
+int vshmi_producer_look_for_room(struct vshm_producer *p)
+{
+	return look_for_room(p);
+}
+
+uint64_t vshmi_producer_arm_for_room(struct vshm_producer *p)
+{
+	return arm_for_room(p);
+}
+
+void vshmi_producer_publish(struct vshm_producer *p)
+{
+	publish_any(p);
+}
+
+int vshmi_producer_wait_to_lend(struct vshm_producer *p, int64_t timeout_ns)
+{
+	int rc = p->over;
+
+	p->tx.reserved = p->adrift_reserved = p->burst = 0;
+	p->wanted = sizeof(struct vshm_lend);
+	if (!rc)
+		rc = wait_for(p, NULL, vshmi_lend_look, vshmi_lend_arm, timeout_ns);
+	publish_counters(p);
+	return rc;
+}
+
 /* Everything but the fast path. On success `size` bytes are reserved at *data. */
 static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **data, int64_t timeout_ns)
 {

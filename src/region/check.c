@@ -25,9 +25,9 @@ static uint64_t entry_offset(uint32_t index, size_t field)
 	return VSHM_SECTION_DIRECTORY + (uint64_t)index * sizeof(struct vshm_entry) + field;
 }
 
-static uint64_t place_size(const struct vshm_entry *producer)
+static uint64_t place_size(const struct vshm_entry *entry)
 {
-	return producer->ring_size + vshmi_grants_size(producer->grants);
+	return entry->ring_size + vshmi_grants_size(entry->grants);
 }
 
 /* Two rings of one section in the same place, or two ends with one id. */
@@ -36,8 +36,7 @@ static void check_pair(struct findings *findings, vshm_peer peer, uint32_t index
 {
 	if (a->id == b->id)
 		add(findings, peer, VSHM_RULE_DUPLICATE, entry_offset(index, offsetof(struct vshm_entry, id)), a->id);
-	if (a->kind == VSHM_PRODUCER && b->kind == VSHM_PRODUCER && a->ring_offset < b->ring_offset + place_size(b) &&
-	    b->ring_offset < a->ring_offset + place_size(a))
+	if (a->ring_offset < b->ring_offset + place_size(b) && b->ring_offset < a->ring_offset + place_size(a))
 		add(findings, peer, VSHM_RULE_RING_OVERLAP, entry_offset(index, offsetof(struct vshm_entry, ring_offset)),
 		    a->ring_offset);
 }
@@ -84,7 +83,7 @@ static uint32_t broken_record(const struct flow *flow, uint64_t *at, uint64_t *h
 		*header = vshmi_load64((const struct vshmi_word64 *)(const void *)(flow->data + offset));
 		tag = vshmi_record_tag(*header);
 		span = vshmi_record_span(vshmi_record_size(*header));
-		if ((tag & 0xff) != VSHM_RECORD_DATA && (tag & 0xff) != VSHM_RECORD_PAD)
+		if ((tag & 0xff) < VSHM_RECORD_DATA || (tag & 0xff) > VSHM_RECORD_LEND)
 			return VSHM_RULE_RECORD_KIND;
 		if (*at != flow->head && tag >> 8 != (sequence & 0xffffff))
 			return VSHM_RULE_RECORD_SEQUENCE;
@@ -144,6 +143,9 @@ static void check_positions(struct findings *findings, const struct vshm_region 
 {
 	uint32_t rule = entry->kind == VSHM_PRODUCER ? VSHM_RULE_TAIL_ALIGN : VSHM_RULE_HEAD_ALIGN;
 	struct vshm_grant grant;
+
+	if (entry->kind == VSHM_POOL)
+		return;
 
 	if (entry->position != VSHM_NOT_STARTED && entry->position % 8)
 		add(findings, peer, rule, entry_offset(index, offsetof(struct vshm_entry, position)), entry->position);

@@ -64,7 +64,7 @@ static const struct vshmi_own *ring_in_the_way(const struct vshm_region *region,
 	for (unsigned i = 0; i < VSHM_ENTRIES; i++) {
 		const struct vshmi_own *own = &region->own[i];
 
-		if (own->state == VSHM_END_FREE || own->kind != VSHM_PRODUCER)
+		if (own->state == VSHM_END_FREE || !own->place_size)
 			continue;
 		if (own->ring_offset < offset + size && offset < own->ring_offset + own->place_size &&
 		    (!lowest || own->ring_offset < lowest->ring_offset))
@@ -228,6 +228,7 @@ void vshmi_handle_drop(struct vshmi_end *end)
 
 	vshmi_readers_free(end->readers);
 	vshmi_free(end->copy);
+	vshmi_free(end->lent);
 	memset(end, 0, VSHMI_HANDLE_SIZE);
 	end->next = next;
 	end->life = VSHMI_CLOSED;

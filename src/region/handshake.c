@@ -73,6 +73,9 @@ void vshmi_link_up(struct vshm_region *region, struct vshmi_link *link, const st
 		.deaf = !same_kernel,
 		.section = section,
 		.entry = &section->directory[seen->index],
+		.returns = (const struct vshmi_word64 *)(const void *)((const unsigned char *)section +
+								       seen->entry.ring_offset),
+		.lends = seen->entry.kind == VSHM_CONSUMER ? (uint32_t)(seen->entry.ring_size / 8) : 0,
 	};
 }
 

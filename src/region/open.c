@@ -353,10 +353,12 @@ static void free_handles(struct vshm_region *region)
 		region->handles = end->next;
 		vshmi_readers_free(end->readers);
 		vshmi_free(end->copy);
+		vshmi_free(end->lent);
 		vshmi_free_private_pages(end, VSHMI_HANDLE_SIZE);
 	}
 	for (unsigned i = 0; i < VSHM_ENTRIES; i++)
 		vshmi_readers_free(region->own[i].readers);
+	vshmi_lender_free(region);
 }
 
 int vshm_region_close(struct vshm_region *region)

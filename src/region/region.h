@@ -9,6 +9,7 @@
 #define REGION_REGION_H
 
 #include "os/os.h"
+#include "pool/pool.h"
 #include "ring/ring.h"
 #include "transport/transport.h"
 
@@ -32,6 +33,8 @@ struct vshmi_link {
 	bool deaf;  /* it cannot ring this peer */
 	const struct vshmi_shared_section *section;
 	const struct vshmi_shared_entry *entry;
+	const struct vshmi_word64 *returns; /* a consumer's return ring, */
+	uint32_t lends;			    /* for so many lent blocks; 0: it takes none */
 };
 
 /* The consumers of a one-to-many ring: as many as its entry has grants. Everything under the lock. */
@@ -64,6 +67,7 @@ struct vshmi_end {
 	uint64_t read_incarnation, read_id; /* consumer: the last producer that it has read to its end, or passes over */
 	struct vshmi_end *next; /* handles of this region, open or closed; kept, so that a second close is noticed */
 	uint64_t *copy; /* a record of a ring that keeps the latest: private to this process, as large as the largest */
+	struct vshmi_lent *lent; /* a consumer's list of blocks that it holds */
 	struct vshmi_tx *tx;	/* producers */
 	struct vshmi_rx *rx;	/* consumers */
 	bool adrift;		/* producer: no consumer; every use of tx holds the lock, for the keeper may grant one */
@@ -117,6 +121,7 @@ struct vshm_region {
 	struct vshmi_peer peer[VSHM_MAX_PEERS];
 	struct vshmi_own own[VSHM_ENTRIES];
 	struct vshmi_end *handles;
+	struct vshmi_lender *lender; /* lender.c; NULL until there is a pool */
 	uint64_t next_id;
 	uint32_t bell[VSHM_MAX_PEERS]; /* the last value rung; atomic */
 	uint32_t status; /* 0, ESTALE, ENODEV; atomic */
@@ -328,6 +333,23 @@ void vshmi_readers_ring(struct vshm_region *region, const struct vshmi_end *end)
 
 /* Is any of them still there? */
 bool vshmi_readers_remain(const struct vshm_region *region, const struct vshmi_readers *readers);
+
+/* ---- lender.c: who holds blocks of this peer; lock held ---- */
+
+/* A pool becomes one that can be lent from. 0, -ENOSPC, -ENOMEM. */
+int vshmi_lender_add(struct vshm_region *region, struct vshmi_pool *pool, uint32_t *number);
+void vshmi_lender_remove(struct vshm_region *region, uint32_t number);
+void vshmi_lender_free(struct vshm_region *region);
+
+/* Takes in what was given back, and all that those held who are gone. How many blocks came back so far. */
+uint64_t vshmi_lender_collect(struct vshm_region *region);
+
+/* As vshmi_pool_lend(), to the consumer of this link; and -EOPNOTSUPP: it takes none. */
+int vshmi_lender_lend(struct vshm_region *region, const struct vshmi_link *link, uint32_t pool, uint32_t block,
+		      uint64_t *token);
+
+/* Undoes that, before anybody was told. */
+void vshmi_lender_recall(struct vshm_region *region, const struct vshmi_link *link, uint32_t pool, uint32_t block);
 
 static inline uint32_t vshmi_readers_live(const struct vshmi_end *end)
 {

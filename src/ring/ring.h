@@ -48,6 +48,7 @@ struct vshmi_tx {
 	uint64_t sequence; /* number of the next record or pad; its low 24 bits stand in the header */
 	uint64_t first_sequence; /* of the first record: random, so that a late reader of an older ring notices */
 	uint64_t published;   /* what `tail_word` says */
+	uint64_t lend_end;    /* behind the last record that lends: it is for those who were granted then */
 	struct vshmi_word64 *tail_word;
 	const struct vshmi_word64 *peer_armed; /* `nobody` while no consumer is there, or when it polls */
 	uint64_t publications, rings, bytes, pads;
@@ -138,18 +139,26 @@ static inline int vshmi_tx_reserve(struct vshmi_tx *tx, uint64_t size, void **da
 	return vshmi_tx_reserve_fast(tx, size, data) ? 0 : vshmi_tx_reserve_slow(tx, size, data);
 }
 
-/* Appends the reserved record to the private tail. The caller has checked `size` against `reserved`. */
-static inline void vshmi_tx_append(struct vshmi_tx *tx, uint64_t size)
+static inline void vshmi_tx_append_kind(struct vshmi_tx *tx, uint64_t size, uint32_t kind)
 {
 	struct vshmi_word64 *header = (struct vshmi_word64 *)(void *)(tx->data + (tx->tail & (tx->size - 1)));
 
 	/* relaxed: the tail's release store hands it over */
-	vshmi_store64(header, vshmi_record_pack(size, VSHM_RECORD_DATA, tx->sequence));
+	vshmi_store64(header, vshmi_record_pack(size, kind, tx->sequence));
 	tx->tail += vshmi_record_span(size);
 	tx->sequence++;
 	tx->bytes += size;
 	tx->reserved = 0;
 }
+
+/* Appends the reserved record to the private tail. The caller has checked `size` against `reserved`. */
+static inline void vshmi_tx_append(struct vshmi_tx *tx, uint64_t size)
+{
+	vshmi_tx_append_kind(tx, size, VSHM_RECORD_DATA);
+}
+
+/* Appends a lend, for which room for its payload is reserved. Nobody who comes after its holder may be shown it. */
+void vshmi_tx_append_lend(struct vshmi_tx *tx, const struct vshm_lend *lend);
 
 /* The same for `count` records of `size` bytes each, whose payload is in place. */
 static inline void vshmi_tx_append_burst(struct vshmi_tx *tx, uint64_t size, unsigned count)
@@ -295,6 +304,14 @@ int vshmi_latest_read(struct vshmi_latest_rx *rx, uint64_t *buffer, uint64_t *si
 
 /* ---- consumer: rx.c ---- */
 
+/* A lent block that a peek showed. */
+struct vshmi_lent {
+	uint64_t position; /* of the record */
+	uint64_t token;
+	const unsigned char *data;
+	bool kept; /* beyond the release */
+};
+
 struct vshmi_rx {
 	const unsigned char *data;
 	uint64_t size;
@@ -315,6 +332,10 @@ struct vshmi_rx {
 	uint64_t rung;
 	bool fence;
 	bool first; /* the first record sets the sequence */
+	unsigned lent_count, lent_max; /* blocks in `lent`: shown since the last release; how many more the owner may lend */
+	struct vshmi_lent *lent;       /* NULL: this consumer takes no lent blocks */
+	const unsigned char *section;  /* of the owner, */
+	uint64_t section_size;	       /* in which they lie */
 	struct vshmi_ring_fault fault;
 };
 

@@ -25,6 +25,7 @@ void vshmi_rx_connect(struct vshmi_rx *rx, const unsigned char *data, uint64_t s
 	rx->fence = fence;
 	rx->rung = 0;
 	rx->first = true;
+	rx->lent_count = 0;
 	rx->sequence = UINT64_MAX; /* matches no 24-bit number, so that the first record takes the slow path */
 	rx->fault = (struct vshmi_ring_fault){0, 0, 0};
 	vshmi_store_release64(rx->head_word, start);
@@ -80,8 +81,8 @@ bool vshmi_rx_return(struct vshmi_rx *rx)
 	else
 		vshmi_fence_light();
 	armed = vshmi_load64(rx->peer_armed);
-	if (!armed || (int64_t)(rx->head - armed) < 0 || armed == rx->rung)
-		return false;
+	if (armed % 8 || !armed || (int64_t)(rx->head - armed) < 0 || armed == rx->rung)
+		return false; /* no position: it waits for something else, see end/lend.c */
 	rx->rung = armed;
 	rx->rings++;
 	return true;
@@ -112,6 +113,14 @@ struct cursor {
 	uint64_t bytes; /* of payload shown */
 };
 
+/* Does the record end before the tail and the end of the lap? */
+static bool fits(const struct vshmi_rx *rx, uint64_t at, uint64_t header)
+{
+	uint64_t lap = rx->size - (at & (rx->size - 1)), room = rx->tail - at;
+
+	return vshmi_record_size(header) <= (room < lap ? room : lap) - VSHM_RECORD_HEADER;
+}
+
 /* A pad: lawful only as the whole rest of a lap that has begun. */
 static int skip_pad(struct vshmi_rx *rx, struct cursor *cursor)
 {
@@ -128,6 +137,53 @@ static int skip_pad(struct vshmi_rx *rx, struct cursor *cursor)
 	return 0;
 }
 
+/* Is the record noted already? A peek that is repeated before the release meets it again. */
+static bool is_noted(const struct vshmi_rx *rx, uint64_t position)
+{
+	for (unsigned i = 0; i < rx->lent_count; i++)
+		if (rx->lent[i].position == position)
+			return true;
+	return false;
+}
+
+/* Three words, each loaded once; then a view of the memory that they name, which the consumer holds from now on. */
+static int show_lent(struct vshmi_rx *rx, const struct cursor *cursor, struct vshm_view *view)
+{
+	struct vshm_lend lend;
+	uint64_t words[3];
+
+	vshmi_load_block(words, (const struct vshmi_word64 *)(const void *)(rx->data + (cursor->at & (rx->size - 1)) +
+									   VSHM_RECORD_HEADER), 3);
+	memcpy(&lend, words, sizeof(lend));
+	if (lend.offset < VSHM_SECTION_DATA || lend.offset % VSHM_LINE || !lend.token ||
+	    !vshmi_range_fits(lend.offset, lend.size, rx->section_size))
+		return broken(rx, VSHM_RULE_LEND, cursor->at, lend.offset);
+	view->data = rx->section + lend.offset;
+	view->size = lend.size;
+	if (is_noted(rx, cursor->at))
+		return 0;
+	if (rx->lent_count >= rx->lent_max)
+		return broken(rx, VSHM_RULE_LEND, cursor->at, lend.token);
+	rx->lent[rx->lent_count++] = (struct vshmi_lent){cursor->at, lend.token, view->data, false};
+	return 0;
+}
+
+static int take_lent(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_view *view)
+{
+	int rc;
+
+	if (vshmi_record_size(cursor->header) != sizeof(struct vshm_lend) || !fits(rx, cursor->at, cursor->header))
+		return broken(rx, VSHM_RULE_RECORD_LENGTH, cursor->at, cursor->header);
+	rc = show_lent(rx, cursor, view);
+	if (rc)
+		return rc;
+	cursor->at += vshmi_record_span(sizeof(struct vshm_lend));
+	cursor->sequence++;
+	cursor->shown++;
+	cursor->bytes += view->size;
+	return 0;
+}
+
 /* Shows the record at the cursor, or says why it is not lawful. */
 static int take(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_view *view)
 {
@@ -135,6 +191,8 @@ static int take(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_view *vi
 
 	if (tag >> 8 != (cursor->sequence & 0xffffff))
 		return broken(rx, VSHM_RULE_RECORD_SEQUENCE, cursor->at, cursor->header);
+	if (kind == VSHM_RECORD_LEND && rx->lent)
+		return take_lent(rx, cursor, view);
 	if (kind != VSHM_RECORD_DATA)
 		return broken(rx, kind == VSHM_RECORD_PAD ? VSHM_RULE_RECORD_PAD : VSHM_RULE_RECORD_KIND, cursor->at,
 			      cursor->header);

@@ -80,7 +80,7 @@ static uint64_t chain_span(const struct vshmi_tx *tx, uint64_t at, uint64_t head
 
 uint64_t vshmi_tx_resume(const struct vshmi_tx *tx)
 {
-	uint64_t at = tx->head;
+	uint64_t at = tx->head, start = (int64_t)(tx->lend_end - tx->head) > 0 ? tx->lend_end : tx->head;
 	uint32_t sequence = 0;
 
 	while (at != tx->tail) { /* at most size / 8 steps: each span is at least 8 and inside the ring */
@@ -94,7 +94,17 @@ uint64_t vshmi_tx_resume(const struct vshmi_tx *tx)
 			return tx->tail;
 		at += span;
 	}
-	return (sequence & 0xffffff) == (tx->sequence & 0xffffff) ? tx->head : tx->tail;
+	return (sequence & 0xffffff) == (tx->sequence & 0xffffff) ? start : tx->tail;
+}
+
+void vshmi_tx_append_lend(struct vshmi_tx *tx, const struct vshm_lend *lend)
+{
+	struct vshmi_word64 *payload = (struct vshmi_word64 *)(void *)(tx->data + (tx->tail & (tx->size - 1)) + VSHM_RECORD_HEADER);
+	const uint64_t words[3] = {lend->offset, lend->size, lend->token};
+
+	vshmi_store_block(payload, words, 3); /* relaxed: the tail's release store hands it over */
+	vshmi_tx_append_kind(tx, sizeof(*lend), VSHM_RECORD_LEND);
+	tx->lend_end = tx->tail;
 }
 
 /* Fills the rest of the lap. */

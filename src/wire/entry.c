@@ -33,15 +33,28 @@ static int broken(const struct place *at, uint32_t rule, size_t offset, uint64_t
 
 #define BROKEN(rule, field, value) broken(at, rule, offsetof(struct vshm_entry, field), value)
 
+/* Is the size lawful for this kind? A consumer can do without. */
+static bool size_ok(const struct vshm_entry *e)
+{
+	switch (e->kind) {
+	case VSHM_PRODUCER:
+		return vshmi_is_power_of_two(e->ring_size) && e->ring_size >= VSHM_MIN_RING && e->ring_size <= VSHM_MAX_RING;
+	case VSHM_CONSUMER:
+		return !e->ring_size || (vshmi_is_power_of_two(e->ring_size) && e->ring_size >= 8 &&
+					 e->ring_size <= 8 * VSHM_MAX_LENDS);
+	default:
+		return e->ring_size && e->ring_size % VSHM_LINE == 0;
+	}
+}
+
 static int check_ring(const struct vshm_entry *e, uint64_t section_size, const struct place *at)
 {
-	if (e->kind == VSHM_CONSUMER) {
-		if (e->ring_offset || e->ring_size)
-			return BROKEN(VSHM_RULE_RING_SIZE, ring_size, e->ring_size);
-		return e->grants ? BROKEN(VSHM_RULE_GRANTS, grants, e->grants) : 0;
-	}
-	if (!vshmi_is_power_of_two(e->ring_size) || e->ring_size < VSHM_MIN_RING || e->ring_size > VSHM_MAX_RING)
+	if (!size_ok(e))
 		return BROKEN(VSHM_RULE_RING_SIZE, ring_size, e->ring_size);
+	if (e->kind != VSHM_PRODUCER && e->grants)
+		return BROKEN(VSHM_RULE_GRANTS, grants, e->grants);
+	if (e->kind == VSHM_CONSUMER && !e->ring_size)
+		return e->ring_offset ? BROKEN(VSHM_RULE_RING_PLACE, ring_offset, e->ring_offset) : 0;
 	if (e->ring_offset < VSHM_SECTION_DATA || e->ring_offset % VSHM_LINE ||
 	    !vshmi_range_fits(e->ring_offset, e->ring_size, section_size))
 		return BROKEN(VSHM_RULE_RING_PLACE, ring_offset, e->ring_offset);
@@ -56,7 +69,7 @@ static int check(const struct vshm_entry *e, uint64_t section_size, uint32_t pee
 {
 	if (e->state > VSHM_END_CLOSED)
 		return BROKEN(VSHM_RULE_ENTRY_STATE, state, e->state);
-	if (e->kind != VSHM_PRODUCER && e->kind != VSHM_CONSUMER)
+	if (e->kind < VSHM_PRODUCER || e->kind > VSHM_POOL)
 		return BROKEN(VSHM_RULE_ENTRY_KIND, kind, e->kind);
 	if (e->flags & ~KNOWN_FLAGS)
 		return BROKEN(VSHM_RULE_ENTRY_FLAGS, flags, e->flags);
@@ -152,6 +165,7 @@ void vshmi_entry_open(struct vshmi_shared_entry *shared, const struct vshm_entry
 	vshmi_store64(&shared->position, entry->position);
 	vshmi_store64(&shared->oldest, 0);
 	vshmi_store64(&shared->newest, 0);
+	vshmi_store64(&shared->returned, 0);
 	vshmi_store64(&shared->armed, 0);
 	vshmi_store_release64(&shared->what[0], words[0]);
 	vshmi_store_release32(&shared->state, VSHM_END_OPEN);

@@ -30,6 +30,7 @@ static const struct {
 	{"quarantine", suite_quarantine},
 	{"many", suite_many},
 	{"latest", suite_latest},
+	{"pool", suite_pool},
 };
 
 static int is_wanted(const char *name, int argc, char **argv)

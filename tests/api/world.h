@@ -108,5 +108,6 @@ Suite *suite_look(void);
 Suite *suite_quarantine(void);
 Suite *suite_many(void);
 Suite *suite_latest(void);
+Suite *suite_pool(void);
 
 #endif

@@ -142,8 +142,8 @@ START_TEST(entry_rules)
 	BREAKS(VSHM_RULE_ENTRY_ID, id, 0);
 	sample.kind = 0;
 	BREAKS(VSHM_RULE_ENTRY_KIND, kind, 0);
-	sample.kind = 3;
-	BREAKS(VSHM_RULE_ENTRY_KIND, kind, 3);
+	sample.kind = 4;
+	BREAKS(VSHM_RULE_ENTRY_KIND, kind, 4);
 	sample.flags = 8;
 	BREAKS(VSHM_RULE_ENTRY_FLAGS, flags, 8);
 	sample.flags = UINT32_MAX;
@@ -259,14 +259,61 @@ START_TEST(ring_rules)
 }
 END_TEST
 
-START_TEST(consumers_have_no_ring)
+/* A consumer has a return ring or none. */
+static void return_ring_breaks(uint32_t rule, uint64_t offset, uint64_t size)
 {
 	make_consumer();
-	sample.ring_size = 256;
-	BREAKS(VSHM_RULE_RING_SIZE, ring_size, 256);
+	sample.ring_offset = offset;
+	sample.ring_size = size;
+	if (rule == VSHM_RULE_RING_SIZE)
+		BREAKS(VSHM_RULE_RING_SIZE, ring_size, size);
+	else
+		BREAKS(VSHM_RULE_RING_PLACE, ring_offset, offset);
+}
+
+START_TEST(return_rings)
+{
 	make_consumer();
+	is_lawful();
 	sample.ring_offset = VSHM_SECTION_DATA;
-	BREAKS(VSHM_RULE_RING_SIZE, ring_size, 0);
+	sample.ring_size = 8;
+	is_lawful();
+	sample.ring_size = 8 * VSHM_MAX_LENDS;
+	is_lawful();
+	return_ring_breaks(VSHM_RULE_RING_SIZE, VSHM_SECTION_DATA, 4);
+	return_ring_breaks(VSHM_RULE_RING_SIZE, VSHM_SECTION_DATA, 24);
+	return_ring_breaks(VSHM_RULE_RING_SIZE, VSHM_SECTION_DATA, 16 * VSHM_MAX_LENDS);
+	return_ring_breaks(VSHM_RULE_RING_SIZE, VSHM_SECTION_DATA, UINT64_C(1) << 63);
+	return_ring_breaks(VSHM_RULE_RING_PLACE, VSHM_SECTION_DATA, 0);
+	return_ring_breaks(VSHM_RULE_RING_PLACE, 0, 8);
+	return_ring_breaks(VSHM_RULE_RING_PLACE, VSHM_SECTION_DATA + 8, 8);
+	return_ring_breaks(VSHM_RULE_RING_PLACE, SECTION_SIZE, 8);
+}
+END_TEST
+
+static void pool_breaks(uint32_t rule, uint64_t offset, uint64_t size)
+{
+	make_producer();
+	sample.kind = VSHM_POOL;
+	sample.ring_offset = offset;
+	sample.ring_size = size;
+	if (rule == VSHM_RULE_RING_SIZE)
+		BREAKS(VSHM_RULE_RING_SIZE, ring_size, size);
+	else
+		BREAKS(VSHM_RULE_RING_PLACE, ring_offset, offset);
+}
+
+START_TEST(pools)
+{
+	make_producer();
+	sample.kind = VSHM_POOL;
+	sample.ring_size = 3 * VSHM_LINE;
+	is_lawful();
+	pool_breaks(VSHM_RULE_RING_SIZE, VSHM_SECTION_DATA, 0);
+	pool_breaks(VSHM_RULE_RING_SIZE, VSHM_SECTION_DATA, 100);
+	pool_breaks(VSHM_RULE_RING_PLACE, VSHM_SECTION_DATA, SECTION_SIZE);
+	pool_breaks(VSHM_RULE_RING_PLACE, VSHM_SECTION_DATA - VSHM_LINE, VSHM_LINE);
+	pool_breaks(VSHM_RULE_RING_PLACE, UINT64_MAX - VSHM_LINE + 1, VSHM_LINE);
 }
 END_TEST
 
@@ -323,7 +370,8 @@ int main(void)
 	tcase_add_test(tcase, ring_rules);
 	tcase_add_test(tcase, grant_rules);
 	tcase_add_test(tcase, grants_in_the_table);
-	tcase_add_test(tcase, consumers_have_no_ring);
+	tcase_add_test(tcase, return_rings);
+	tcase_add_test(tcase, pools);
 	tcase_add_test(tcase, life_of_an_entry);
 	tcase_add_test(tcase, an_entry_is_read_alone);
 	suite_add_tcase(suite, tcase);
