@@ -103,7 +103,7 @@ void bench_noise_text(const struct bench_report *report, char *text, size_t size
 			gap = noise->spin[j].longest_us > gap ? noise->spin[j].longest_us : gap;
 		}
 		for (unsigned j = 0; j < 2; j++) {
-			low = !low || noise->line_ns[j] < low ? noise->line_ns[j] : low;
+			low = low <= 0 || noise->line_ns[j] < low ? noise->line_ns[j] : low;
 			high = noise->line_ns[j] > high ? noise->line_ns[j] : high;
 		}
 	}

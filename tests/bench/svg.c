@@ -99,7 +99,7 @@ static void measure(const struct bench_report *report, enum bench_work work, siz
 			continue;
 		if (value > column->longest)
 			column->longest = value;
-		if (!column->best || (work == BENCH_STREAM ? value > column->best : value < column->best))
+		if (column->best <= 0 || (work == BENCH_STREAM ? value > column->best : value < column->best))
 			column->best = value;
 	}
 }
