@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Installs what the build needs (and with --test what the tests need) and is not there yet, with apt.
+# Installs what the build needs (with --test what the tests need, with --bench what it is compared with) and is not there
+# yet, with apt.
 # Does nothing, and needs neither network nor root, when all is there.
 set -euo pipefail
 
@@ -8,11 +9,14 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libjson-c-dev libinih-dev chec
 # make: what CMake falls back to in the install test; llvm: symbolizer of the sanitizers; libck-dev: compared by bench.
 test=(g++ make clang libclang-rt-dev llvm binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	libck-dev strace scdoc shellcheck procps util-linux patch)
+# g++: boost's queue is C++; patch: takes the checks out of a copy, to see what they cost.
+bench=(g++ patch libck-dev libdpdk-dev libboost-dev libucx-dev libzmq3-dev libnng-dev)
 
 usage() {
 	cat <<-'EOF'
-	usage: install-deps.sh [--test] [--list]
+	usage: install-deps.sh [--test] [--bench] [--list]
 	  --test   what the tests need, too
+	  --bench  the peers that the benchmark compares with, too
 	  --list   only name what is missing
 	EOF
 }
@@ -22,6 +26,7 @@ list_only=no
 for argument in "$@"; do
 	case $argument in
 	--test) wanted+=("${test[@]}") ;;
+	--bench) wanted+=("${bench[@]}") ;;
 	--list) list_only=yes ;;
 	--help) usage; exit 0 ;;
 	*) usage >&2; exit 2 ;;

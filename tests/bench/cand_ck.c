@@ -172,16 +172,10 @@ static int answer(struct bench_job *job)
 	return 0;
 }
 
-#define CANDIDATE(work, setup, first, second, teardown) \
-	{ \
-		"ck_ring", "ck_ring", NULL, work, 0, setup, first, second, teardown \
-	}
+#define CANDIDATE(...) BENCH_CANDIDATE(__VA_ARGS__, setup, bench_unmap)
 #else
-#define CANDIDATE(work, setup, first, second, teardown) \
-	{ \
-		"ck_ring", "ck_ring", "libck-dev was not there when this was built", work, 0, NULL, NULL, NULL, NULL \
-	}
+#define CANDIDATE(name, label, work, ...) BENCH_ABSENT(name, label, work, "libck-dev")
 #endif
 
-const struct bench_candidate bench_ck = CANDIDATE(BENCH_STREAM, setup, produce, consume, bench_unmap);
-const struct bench_candidate bench_ck_poll = CANDIDATE(BENCH_ROUND_POLL, setup, ask, answer, bench_unmap);
+const struct bench_candidate bench_ck = CANDIDATE("ck_ring", "ck_ring", BENCH_STREAM, produce, consume);
+const struct bench_candidate bench_ck_poll = CANDIDATE("ck_ring", "ck_ring", BENCH_ROUND_POLL, ask, answer);

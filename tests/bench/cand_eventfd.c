@@ -61,5 +61,10 @@ static int answer(struct bench_job *job)
 }
 
 const struct bench_candidate bench_eventfd = {
-	"eventfd", "eventfd", NULL, BENCH_ROUND_SLEEP, 0, setup, ask, answer, NULL,
+	.name = "eventfd",
+	.label = "eventfd",
+	.work = BENCH_ROUND_SLEEP,
+	.setup = setup,
+	.first = ask,
+	.second = answer,
 };

@@ -77,5 +77,11 @@ static int answer(struct bench_job *job)
 }
 
 const struct bench_candidate bench_futex = {
-	"futex", "bare futex", NULL, BENCH_ROUND_SLEEP, 0, setup, ask, answer, bench_unmap,
+	.name = "futex",
+	.label = "bare futex",
+	.work = BENCH_ROUND_SLEEP,
+	.setup = setup,
+	.first = ask,
+	.second = answer,
+	.teardown = bench_unmap,
 };

@@ -59,9 +59,21 @@ static int answer(struct bench_job *job)
 }
 
 const struct bench_candidate bench_line_poll = {
-	"line", "raw cache line", NULL, BENCH_ROUND_POLL, 0, setup, ask, answer, bench_unmap,
+	.name = "line",
+	.label = "raw cache line",
+	.work = BENCH_ROUND_POLL,
+	.setup = setup,
+	.first = ask,
+	.second = answer,
+	.teardown = bench_unmap,
 };
 
 const struct bench_candidate bench_line_quick = {
-	"line", "raw cache line", NULL, BENCH_ROUND_QUICK, 0, setup, ask, answer, bench_unmap,
+	.name = "line",
+	.label = "raw cache line",
+	.work = BENCH_ROUND_QUICK,
+	.setup = setup,
+	.first = ask,
+	.second = answer,
+	.teardown = bench_unmap,
 };

@@ -186,17 +186,39 @@ static int answer(struct bench_job *job)
 }
 
 const struct bench_candidate bench_pipe = {
-	"pipe", "pipe", NULL, BENCH_STREAM, 0, setup, produce, consume, NULL,
+	.name = "pipe",
+	.label = "pipe",
+	.work = BENCH_STREAM,
+	.setup = setup,
+	.first = produce,
+	.second = consume,
 };
 
 const struct bench_candidate bench_unix = {
-	"unix", "Unix stream socket", NULL, BENCH_STREAM, USE_SOCKET, setup, produce, consume, NULL,
+	.name = "unix",
+	.label = "Unix stream socket",
+	.work = BENCH_STREAM,
+	.flags = USE_SOCKET,
+	.setup = setup,
+	.first = produce,
+	.second = consume,
 };
 
 const struct bench_candidate bench_pipe_sleep = {
-	"pipe", "pipe", NULL, BENCH_ROUND_SLEEP, 0, setup, ask, answer, NULL,
+	.name = "pipe",
+	.label = "pipe",
+	.work = BENCH_ROUND_SLEEP,
+	.setup = setup,
+	.first = ask,
+	.second = answer,
 };
 
 const struct bench_candidate bench_unix_sleep = {
-	"unix", "Unix stream socket", NULL, BENCH_ROUND_SLEEP, USE_SOCKET, setup, ask, answer, NULL,
+	.name = "unix",
+	.label = "Unix stream socket",
+	.work = BENCH_ROUND_SLEEP,
+	.flags = USE_SOCKET,
+	.setup = setup,
+	.first = ask,
+	.second = answer,
 };

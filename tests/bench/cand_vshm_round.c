@@ -96,15 +96,33 @@ static int answer(struct bench_job *job)
 }
 
 const struct bench_candidate bench_vshm_poll = {
-	"vshm", "vshm, polling",     NULL, BENCH_ROUND_POLL, BENCH_VSHM_POLL, bench_vshm_setup, ask,
-	answer, bench_vshm_teardown,
+	.name = "vshm",
+	.label = "vshm, polling",
+	.work = BENCH_ROUND_POLL,
+	.flags = BENCH_VSHM_POLL,
+	.setup = bench_vshm_setup,
+	.first = ask,
+	.second = answer,
+	.teardown = bench_vshm_teardown,
 };
 
 const struct bench_candidate bench_vshm_quick = {
-	"vshm", "vshm, defaults", NULL, BENCH_ROUND_QUICK, 0, bench_vshm_setup, ask, answer, bench_vshm_teardown,
+	.name = "vshm",
+	.label = "vshm, defaults",
+	.work = BENCH_ROUND_QUICK,
+	.setup = bench_vshm_setup,
+	.first = ask,
+	.second = answer,
+	.teardown = bench_vshm_teardown,
 };
 
 const struct bench_candidate bench_vshm_sleep = {
-	"vshm", "vshm, no spinning", NULL, BENCH_ROUND_SLEEP, BENCH_VSHM_SLEEP, bench_vshm_setup, ask,
-	answer, bench_vshm_teardown,
+	.name = "vshm",
+	.label = "vshm, no spinning",
+	.work = BENCH_ROUND_SLEEP,
+	.flags = BENCH_VSHM_SLEEP,
+	.setup = bench_vshm_setup,
+	.first = ask,
+	.second = answer,
+	.teardown = bench_vshm_teardown,
 };

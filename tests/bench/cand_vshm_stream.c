@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* libvshm, one way: record by record and in bursts, in place; and record by record with a copy at both ends. */
+/* libvshm, one way, in place: record by record and in bursts. */
 #include "cand_vshm.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-typedef int (*produce_fn)(struct bench_job *job, struct vshm_producer *producer, uint64_t *n);
-typedef int (*consume_fn)(struct bench_job *job, struct vshm_consumer *consumer, struct bench_meter *meter,
-			  uint64_t *n);
 
 /* ---- one by one ---- */
 
@@ -91,127 +86,108 @@ static int consume_burst(struct bench_job *job, struct vshm_consumer *consumer, 
 	return got == -ENODATA ? 0 : got;
 }
 
-/* ---- with copies ---- */
-
-static int produce_copy(struct bench_job *job, struct vshm_producer *producer, uint64_t *n)
-{
-	const size_t size = job->size;
-	uint64_t *data = malloc(size), counter = 0;
-	int rc = data ? 0 : -ENOMEM;
-
-	while (!rc && bench_phase(job) != BENCH_STOP)
-		for (unsigned i = 0; i < job->batch && !rc; i++, counter++) {
-			bench_fill(data, size, counter);
-			rc = vshm_producer_send(producer, data, size, VSHM_FOREVER);
-		}
-	*n = counter;
-	free(data);
-	return rc;
-}
-
-static int consume_copy(struct bench_job *job, struct vshm_consumer *consumer, struct bench_meter *meter, uint64_t *n)
-{
-	const size_t size = job->size;
-	uint64_t *data = malloc(size), counter = 0;
-	size_t received = 0;
-	int rc = data ? 0 : -ENOMEM;
-
-	while (data && !(rc = vshm_consumer_recv(consumer, data, size, &received, VSHM_FOREVER))) {
-		if (received != size || bench_check(data, size, counter)) {
-			rc = -EBADMSG;
-			break;
-		}
-		bench_tick(meter, ++counter);
-	}
-	*n = counter;
-	free(data);
-	return rc == -ENODATA ? 0 : rc;
-}
-
-/* ---- both ends ---- */
-
-static int run_producer(struct bench_job *job, produce_fn produce)
-{
-	struct vshm_region *region;
-	struct vshm_producer *producer;
-	uint64_t n = 0;
-	int rc;
-
-	if (bench_vshm_attach(job, &region) || bench_vshm_producer(job, region, "stream", &producer))
-		return 1;
-	bench_ready(job);
-	rc = produce(job, producer, &n);
-	job->control->sent = n;
-	if (!rc)
-		rc = vshm_producer_close(producer, BENCH_LINGER_NS);
-	vshm_region_close(region);
-	return rc ? bench_error(job, vshm_strerror(rc), 0) : 0;
-}
-
-static int run_consumer(struct bench_job *job, consume_fn consume)
-{
-	struct vshm_region *region;
-	struct vshm_consumer *consumer;
-	struct bench_meter meter;
-	uint64_t n = 0;
-	int rc;
-
-	if (bench_vshm_attach(job, &region) || bench_vshm_consumer(job, region, "stream", &consumer))
-		return 1;
-	bench_ready(job);
-	bench_meter_init(&meter, job);
-	rc = consume(job, consumer, &meter, &n);
-	if (!rc)
-		bench_meter_finish(&meter, n);
-	vshm_region_close(region);
-	return rc ? bench_error(job, rc == -EBADMSG ? "wrong bytes" : vshm_strerror(rc), 0) : 0;
-}
-
 static int one_first(struct bench_job *job)
 {
-	return run_producer(job, produce_one);
+	return bench_vshm_run_producer(job, produce_one);
 }
 
 static int one_second(struct bench_job *job)
 {
-	return run_consumer(job, consume_one);
+	return bench_vshm_run_consumer(job, consume_one);
 }
 
 static int burst_first(struct bench_job *job)
 {
-	return run_producer(job, produce_burst);
+	return bench_vshm_run_producer(job, produce_burst);
 }
 
 static int burst_second(struct bench_job *job)
 {
-	return run_consumer(job, consume_burst);
+	return bench_vshm_run_consumer(job, consume_burst);
 }
 
-static int copy_first(struct bench_job *job)
-{
-	return run_producer(job, produce_copy);
-}
+#ifdef BENCH_UNCHECKED
+#define BENCH_EXPORT __attribute__((visibility("default")))
 
-static int copy_second(struct bench_job *job)
-{
-	return run_consumer(job, consume_copy);
-}
+/* The same code beside a libvshm that believes what the other side wrote: what the checks cost. */
+BENCH_EXPORT const struct bench_candidate bench_vshm_burst_unchecked = {
+	.name = "burst-unchecked",
+	.label = "vshm, bursts, unchecked",
+	.work = BENCH_STREAM,
+	.setup = bench_vshm_setup,
+	.first = burst_first,
+	.second = burst_second,
+	.teardown = bench_vshm_teardown,
+	.base = "vshm-burst",
+};
+
+BENCH_EXPORT const struct bench_candidate bench_vshm_unchecked = {
+	.name = "unchecked",
+	.label = "vshm, unchecked",
+	.work = BENCH_STREAM,
+	.setup = bench_vshm_setup,
+	.first = one_first,
+	.second = one_second,
+	.teardown = bench_vshm_teardown,
+	.base = "vshm",
+};
+#else
+static const size_t crowd_sizes[] = {64, 1024, 0};
 
 const struct bench_candidate bench_vshm_burst = {
-	"vshm-burst",	  "vshm, bursts of 32", NULL,	      BENCH_STREAM,	   0,
-	bench_vshm_setup, burst_first,		burst_second, bench_vshm_teardown,
+	.name = "vshm-burst",
+	.label = "vshm, bursts of 32",
+	.work = BENCH_STREAM,
+	.setup = bench_vshm_setup,
+	.first = burst_first,
+	.second = burst_second,
+	.teardown = bench_vshm_teardown,
 };
 
 const struct bench_candidate bench_vshm_one = {
-	"vshm", "vshm, one by one", NULL, BENCH_STREAM, 0, bench_vshm_setup, one_first, one_second, bench_vshm_teardown,
+	.name = "vshm",
+	.label = "vshm, one by one",
+	.work = BENCH_STREAM,
+	.setup = bench_vshm_setup,
+	.first = one_first,
+	.second = one_second,
+	.teardown = bench_vshm_teardown,
 };
 
 const struct bench_candidate bench_vshm_one_poll = {
-	"vshm-poll",	  "vshm, polling", NULL,       BENCH_STREAM,	    BENCH_VSHM_POLL,
-	bench_vshm_setup, one_first,	   one_second, bench_vshm_teardown,
+	.name = "vshm-poll",
+	.label = "vshm, polling",
+	.work = BENCH_STREAM,
+	.flags = BENCH_VSHM_POLL,
+	.setup = bench_vshm_setup,
+	.first = one_first,
+	.second = one_second,
+	.teardown = bench_vshm_teardown,
 };
 
-const struct bench_candidate bench_vshm_copy = {
-	"vshm-copy", "vshm, send and recv", NULL, BENCH_STREAM, 0, bench_vshm_setup, copy_first,
-	copy_second, bench_vshm_teardown,
+const struct bench_candidate bench_vshm_crowd = {
+	.name = "crowd",
+	.label = "vshm, 62 idle peers more",
+	.work = BENCH_STREAM,
+	.flags = BENCH_VSHM_CROWD,
+	.setup = bench_vshm_crowd_setup,
+	.first = one_first,
+	.second = one_second,
+	.teardown = bench_vshm_crowd_teardown,
+	.base = "vshm",
+	.sizes = crowd_sizes,
 };
+
+const struct bench_candidate bench_vshm_burst_crowd = {
+	.name = "burst-crowd",
+	.label = "vshm, bursts, 62 idle",
+	.work = BENCH_STREAM,
+	.flags = BENCH_VSHM_CROWD,
+	.setup = bench_vshm_crowd_setup,
+	.first = burst_first,
+	.second = burst_second,
+	.teardown = bench_vshm_crowd_teardown,
+	.base = "vshm-burst",
+	.sizes = crowd_sizes,
+};
+#endif

@@ -27,6 +27,7 @@ void bench_ready(struct bench_job *job)
 {
 	const struct timespec pause = {0, 50000};
 
+	bench_dawdle(job->dawdle[job->role]);
 	atomic_fetch_add(&job->control->ready, 1);
 	while (bench_phase(job) == BENCH_PREPARE)
 		nanosleep(&pause, NULL);
@@ -103,23 +104,26 @@ void bench_meter_finish(struct bench_meter *meter, uint64_t count)
 	control->ns = messages ? (double)(meter->ended - meter->began) / (double)messages : 0;
 }
 
-struct samples {
-	uint64_t *ns;
-	size_t count;
-};
+/* Returns 0, or 1 after a complaint. */
+int bench_samples_init(struct bench_samples *samples, struct bench_job *job)
+{
+	samples->ns = calloc(BENCH_MAX_SAMPLES, sizeof(uint64_t));
+	samples->count = 0;
+	return samples->ns ? 0 : bench_error(job, "samples", -ENOMEM);
+}
 
-static void sample_add(struct samples *samples, uint64_t ns)
+void bench_samples_add(struct bench_samples *samples, uint64_t ns)
 {
 	samples->ns[samples->count++ % BENCH_MAX_SAMPLES] = ns;
 }
 
-static void sample_finish(struct samples *samples, struct bench_job *job)
+void bench_samples_finish(struct bench_samples *samples, struct bench_job *job, unsigned per_sample)
 {
 	size_t count = samples->count < BENCH_MAX_SAMPLES ? samples->count : BENCH_MAX_SAMPLES;
 
-	job->control->measured = samples->count * job->batch;
-	job->control->ns = bench_quantile(samples->ns, count, 0.5) / job->batch;
-	job->control->p99_ns = bench_quantile(samples->ns, count, 0.99) / job->batch;
+	job->control->measured = samples->count * per_sample;
+	job->control->ns = bench_quantile(samples->ns, count, 0.5) / per_sample;
+	job->control->p99_ns = bench_quantile(samples->ns, count, 0.99) / per_sample;
 	free(samples->ns);
 }
 
@@ -129,13 +133,13 @@ static void sample_finish(struct samples *samples, struct bench_job *job)
  */
 int bench_ask(struct bench_job *job, int (*trip)(void *arg, uint64_t n), void *arg)
 {
-	struct samples samples = {calloc(BENCH_MAX_SAMPLES, sizeof(uint64_t)), 0};
+	struct bench_samples samples;
 	uint64_t n = 0, before, now;
 	unsigned phase;
 	long taken = 0;
 
-	if (!samples.ns)
-		return bench_error(job, "samples", -ENOMEM);
+	if (bench_samples_init(&samples, job))
+		return 1;
 	before = bench_now();
 	while ((phase = bench_phase(job)) != BENCH_STOP) {
 		for (unsigned i = 0; i < job->batch; i++, n++)
@@ -149,12 +153,12 @@ int bench_ask(struct bench_job *job, int (*trip)(void *arg, uint64_t n), void *a
 				taken = preempted();
 				atomic_store(&job->control->measuring, 1);
 			}
-			sample_add(&samples, now - before);
+			bench_samples_add(&samples, now - before);
 		}
 		before = now;
 	}
 	job->control->preempted[0] = preempted() - taken;
 	job->control->sent = n;
-	sample_finish(&samples, job);
+	bench_samples_finish(&samples, job, job->batch);
 	return 0;
 }

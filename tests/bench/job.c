@@ -173,14 +173,18 @@ static void complain(const struct bench_job *job, int rc)
 		fprintf(stderr, "  %s: %s\n", side, control->error[1]);
 }
 
-static void fill_job(struct bench_job *job, const struct bench_candidate *candidate, size_t size)
+static void fill_job(const struct bench_options *options, struct bench_job *job,
+		     const struct bench_candidate *candidate, size_t size)
 {
 	memset(job, 0, sizeof(*job));
 	job->candidate = candidate;
 	job->size = size;
 	memset(job->fd, -1, sizeof(job->fd));
 	/* The library's default ring; four times that where it would hold three records only. */
-	job->ring_bytes = size < 65536 ? 262144 : 16 * size;
+	job->ring_bytes = size < 65536 ? 262144 : size < 1048576 ? 16 * size : 4 * size;
+	if (options->ring_bytes)
+		job->ring_bytes = options->ring_bytes;
+	memcpy(job->dawdle, options->dawdle, sizeof(job->dawdle));
 	job->batch = size < 4096 ? 64 : 8;
 	if (candidate->work == BENCH_ROUND_SLEEP)
 		job->batch = 1;
@@ -223,7 +227,7 @@ int bench_run(const struct bench_options *options, const struct bench_candidate 
 	struct bench_job job;
 	int rc = TRY_AGAIN;
 
-	fill_job(&job, candidate, size);
+	fill_job(options, &job, candidate, size);
 	job.control = mmap(NULL, sizeof(*job.control), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (job.control == MAP_FAILED)
 		return 1;

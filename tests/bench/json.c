@@ -2,9 +2,6 @@
 /* The results for programs. Names and labels here are our own; only the machine's line needs escaping. */
 #include "bench.h"
 
-#include <errno.h>
-#include <string.h>
-
 static void put_string(FILE *out, const char *text)
 {
 	fputc('"', out);
@@ -23,8 +20,10 @@ static void put_noise(const struct bench_report *report, FILE *out)
 	for (unsigned i = 0; i < report->rounds; i++) {
 		const struct bench_noise *noise = &report->noise[i];
 
-		fprintf(out, "    {\"round\": %u, \"load\": %.2f, \"preempted\": %ld, \"noisy\": %s, \"spins\": [",
-			i + 1, noise->load, noise->preempted, noise->noisy ? "true" : "false");
+		fprintf(out,
+			"    {\"round\": %u, \"load\": %.2f, \"preempted\": %ld, \"repeated\": %u, \"spoilt\": %u, \"noisy\": %s, \"spins\": [",
+			i + 1, noise->load, noise->preempted, noise->repeated, noise->spoilt,
+			noise->noisy ? "true" : "false");
 		for (unsigned j = 0; j < 4; j++)
 			fprintf(out, "%s{\"when\": \"%s\", \"core\": %d, \"longest_us\": %.1f, \"lost_percent\": %.2f}",
 				j ? ", " : "", j < 2 ? "before" : "after", noise->spin[j].core,
@@ -74,10 +73,27 @@ static void put_left_out(FILE *out)
 		fprintf(out, "}");
 		comma = ", ";
 	}
-	fprintf(out, "]\n");
+	fprintf(out, "],\n");
 }
 
-static void put_report(const struct bench_report *report, FILE *out)
+static void put_goals(const struct bench_report *report, FILE *out)
+{
+	struct bench_verdict goal[BENCH_MAX_GOALS];
+	unsigned count = bench_goals(report, goal, BENCH_MAX_GOALS);
+
+	fprintf(out, "  \"goals\": [");
+	for (unsigned i = 0; i < count; i++)
+		fprintf(out,
+			"%s\n    {\"work\": \"%s\", \"size\": \"%s\", \"against\": \"%s\", \"goal\": \"%s\", "
+			"\"measured\": \"%s\", \"met\": %s}",
+			i ? "," : "", goal[i].work, goal[i].size, goal[i].against, goal[i].goal, goal[i].measured,
+			!goal[i].known ? "null"
+			: goal[i].met  ? "true"
+				       : "false");
+	fprintf(out, "\n  ]\n");
+}
+
+void bench_json(const struct bench_report *report, FILE *out)
 {
 	char machine[256];
 
@@ -95,21 +111,6 @@ static void put_report(const struct bench_report *report, FILE *out)
 	}
 	fprintf(out, "  ],\n");
 	put_left_out(out);
+	put_goals(report, out);
 	fprintf(out, "}\n");
-}
-
-/* Returns 0, or 1 after a line on stderr. */
-int bench_json(const struct bench_report *report, const char *path)
-{
-	FILE *out = strcmp(path, "-") ? fopen(path, "w") : stdout;
-	bool bad;
-
-	if (out)
-		put_report(report, out);
-	bad = !out || fflush(out) || ferror(out);
-	if (out && out != stdout)
-		bad |= fclose(out) != 0;
-	if (bad)
-		fprintf(stderr, "vshm-bench: cannot write %s: %s\n", path, strerror(errno));
-	return bad;
 }

@@ -18,30 +18,24 @@ static void interrupt(int signal)
 	interrupted = 1;
 }
 
-static struct bench_result *add(struct bench_report *report, const struct bench_candidate *candidate, size_t size)
+static void add(struct bench_report *report, const struct bench_candidate *candidate, size_t size)
 {
 	struct bench_result *result = &report->results[report->count++];
 
 	result->candidate = candidate;
 	result->size = size;
-	return result;
 }
 
 /* All candidates of one work at one size, with what their ratios are to. */
 static void plan_size(struct bench_report *report, enum bench_work work, size_t size)
 {
 	unsigned from = report->count;
-	const struct bench_result *base = NULL;
 
 	for (const struct bench_candidate *const *c = bench_candidates; *c; c++)
-		if ((*c)->work == work && bench_wanted(report->options, *c, size)) {
-			struct bench_result *result = add(report, *c, size);
-
-			if (!strcmp((*c)->name, bench_base_names[work]))
-				base = result;
-		}
+		if ((*c)->work == work && bench_wanted(report->options, *c, size))
+			add(report, *c, size);
 	for (unsigned i = from; i < report->count; i++)
-		report->results[i].base = base;
+		report->results[i].base = bench_find(report, work, bench_base_name(report->results[i].candidate), size);
 }
 
 static int plan(struct bench_report *report)
@@ -76,23 +70,72 @@ static void progress(const struct bench_report *report, unsigned i)
 		fputs("\r\033[K", stderr);
 }
 
+#define MAX_ATTEMPTS 4
+#define MIN_WATCHED 0.02
+
+/* One measurement; made again while it was disturbed, unless there is no time for that anyway (very short ones). */
+static int run_job(const struct bench_options *options, const struct bench_result *result, struct bench_sample *sample,
+		   struct bench_noise *noise, double line_ns)
+{
+	struct bench_watch watch;
+	bool disturbed = true;
+	int failed = 0;
+
+	noise->jobs++;
+	for (unsigned i = 0; i < MAX_ATTEMPTS && disturbed && !failed && !interrupted; i++) {
+		noise->repeated += i > 0;
+		bench_watch_begin(&watch, options);
+		failed = bench_run(options, result->candidate, result->size, sample);
+		if (options->seconds < MIN_WATCHED)
+			return failed;
+		disturbed = bench_watch_disturbed(&watch, options, bench_bounce(options), line_ns);
+	}
+	noise->spoilt += disturbed;
+	return failed;
+}
+
 static int run_round(struct bench_report *report)
 {
 	struct bench_noise *noise = &report->noise[report->rounds];
 	unsigned failures = 0;
+	double line_ns = 0;
 
 	bench_noise_look(report->options, noise, false);
 	for (unsigned i = 0; i < report->count && !interrupted; i++) {
 		struct bench_result *result = &report->results[i];
 		struct bench_sample *sample = &result->round[report->rounds];
 
+		if (!i || result->size != report->results[i - 1].size) /* what is compared begins here */
+			line_ns = bench_bounce(report->options);
 		progress(report, i);
-		failures += bench_run(report->options, result->candidate, result->size, sample) != 0;
+		failures += run_job(report->options, result, sample, noise, line_ns) != 0;
 		noise->preempted += sample->preempted;
 	}
 	bench_noise_look(report->options, noise, true);
 	report->rounds++;
 	return failures != 0;
+}
+
+static bool is_standard_output(const char *path)
+{
+	return path && !strcmp(path, "-");
+}
+
+/* The table too, unless something else goes to standard output. */
+static int write_all(const struct bench_report *report)
+{
+	const struct bench_options *o = report->options;
+	int failed = 0;
+
+	if (!is_standard_output(o->json) && !is_standard_output(o->svg) && !is_standard_output(o->markdown))
+		bench_table(report, stdout);
+	if (o->json)
+		failed |= bench_write(report, o->json, bench_json);
+	if (o->svg)
+		failed |= bench_write(report, o->svg, bench_svg);
+	if (o->markdown)
+		failed |= bench_write(report, o->markdown, bench_markdown);
+	return failed;
 }
 
 static int run(struct bench_report *report)
@@ -105,11 +148,16 @@ static int run(struct bench_report *report)
 		return 1;
 	bench_summarize(report);
 	bench_noise_judge(report);
-	if (!report->options->json || strcmp(report->options->json, "-"))
-		bench_table(report, stdout);
-	if (report->options->json)
-		failed |= bench_json(report, report->options->json);
-	return failed;
+	return failed | write_all(report);
+}
+
+static int refuse(const struct bench_report *report)
+{
+	char noise[256];
+
+	bench_noise_text(report, noise, sizeof(noise));
+	fprintf(stderr, "vshm-bench: skipped: too noisy to conclude anything: %s\n", noise);
+	return BENCH_SKIP;
 }
 
 int main(int argc, char **argv)
@@ -138,7 +186,7 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	rc = run(&report);
 	if (!rc && report.noisy && options.strict)
-		rc = BENCH_SKIP;
+		rc = refuse(&report);
 	free(report.results);
 	return rc;
 }

@@ -16,7 +16,7 @@
 #define GAP_NS 1000u /* the clock itself takes some 30 ns */
 #define MAX_LOST_PERCENT 5.0 /* a quiet core loses 0.1 to its timer tick, a quiet virtual one 1 to 2 */
 #define MAX_GAP_US 3000.0 /* the shortest slice that the scheduler gives to another program */
-#define MAX_MOVE 1.3 /* between a line's round trips before and after */
+#define MAX_SPOILT 0.1 /* of the measurements of a round, after some attempts */
 
 static void spin(struct bench_spin *result, int core)
 {
@@ -45,14 +45,8 @@ static bool disturbed(const struct bench_spin *result)
 	return result->lost_percent > MAX_LOST_PERCENT || result->longest_us > MAX_GAP_US;
 }
 
-static bool moved(const double line_ns[2])
-{
-	double low = line_ns[0] < line_ns[1] ? line_ns[0] : line_ns[1];
-
-	return low > 0 && line_ns[0] + line_ns[1] - low > MAX_MOVE * low;
-}
-
-static double bounce(const struct bench_options *options)
+/* Nanoseconds; 0 when even that fails. */
+double bench_bounce(const struct bench_options *options)
 {
 	struct bench_options brief = *options;
 	struct bench_sample sample;
@@ -74,9 +68,9 @@ void bench_noise_look(const struct bench_options *options, struct bench_noise *n
 		noise->noisy |= disturbed(result);
 	}
 	sched_setaffinity(0, sizeof(own), &own);
-	noise->line_ns[after] = bounce(options);
+	noise->line_ns[after] = bench_bounce(options);
 	if (after)
-		noise->noisy |= moved(noise->line_ns);
+		noise->noisy |= noise->spoilt > noise->jobs * MAX_SPOILT;
 	else if (getloadavg(&noise->load, 1) != 1)
 		noise->load = -1;
 }
@@ -89,6 +83,35 @@ void bench_noise_judge(struct bench_report *report)
 	for (unsigned i = 0; i < report->rounds; i++)
 		noisy += report->noise[i].noisy;
 	report->noisy = 3 * noisy > report->rounds;
+}
+
+/* One line: how noisy it was, and by what that shows. */
+void bench_noise_text(const struct bench_report *report, char *text, size_t size)
+{
+	double load = 0, lost = 0, gap = 0, low = 0, high = 0;
+	unsigned noisy = 0, jobs = 0, spoilt = 0;
+
+	for (unsigned i = 0; i < report->rounds; i++) {
+		const struct bench_noise *noise = &report->noise[i];
+
+		noisy += noise->noisy;
+		jobs += noise->jobs;
+		spoilt += noise->spoilt;
+		load = noise->load > load ? noise->load : load;
+		for (unsigned j = 0; j < 4; j++) {
+			lost = noise->spin[j].lost_percent > lost ? noise->spin[j].lost_percent : lost;
+			gap = noise->spin[j].longest_us > gap ? noise->spin[j].longest_us : gap;
+		}
+		for (unsigned j = 0; j < 2; j++) {
+			low = low <= 0 || noise->line_ns[j] < low ? noise->line_ns[j] : low;
+			high = noise->line_ns[j] > high ? noise->line_ns[j] : high;
+		}
+	}
+	snprintf(
+		text, size,
+		"%u of %u rounds and %u of %u measurements disturbed: load up to %.2f, a spinning core lost up to %.1f %% "
+		"and %.0f us at once, a bounced line took %.0f to %.0f ns",
+		noisy, report->rounds, spoilt, jobs, load, lost, gap, low, high);
 }
 
 static void cpu_model(char *text, size_t size)

@@ -16,6 +16,10 @@ static const char usage_text[] =
 	"  --size BYTES   only this message size; may be repeated\n"
 	"  --cores A,B    the two cores to use (the first two that this program may use)\n"
 	"  --json FILE    write the results as JSON too; - is standard output, instead of the table\n"
+	"  --svg FILE     write a chart\n"
+	"  --markdown FILE  write the tables as Markdown, and which goals were met\n"
+	"  --ring BYTES   room between the two sides, for those that can choose (256 KiB; 1 MiB for 64 KiB messages)\n"
+	"  --dawdle A,B   the first and the second side waste so many turns of an empty loop on each message (0,0)\n"
 	"  --strict       exit 77 when the machine is too noisy to conclude\n"
 	"  --list         list the candidates and what was left out\n"
 	"  --help\n"
@@ -109,6 +113,27 @@ static int set_cores(struct bench_options *options, const char *text)
 	return 0;
 }
 
+static int set_dawdle(struct bench_options *options, const char *text)
+{
+	int end = 0;
+
+	if (sscanf(text, "%u,%u%n", &options->dawdle[0], &options->dawdle[1], &end) != 2 || text[end])
+		return wrong("--dawdle", text);
+	return 0;
+}
+
+/* A power of two, because rings are. */
+static int set_ring(struct bench_options *options, const char *text)
+{
+	char *rest;
+	unsigned long size = strtoul(text, &rest, 10);
+
+	if (*rest || size < 4096 || size > (1u << 30) || size & (size - 1))
+		return wrong("--ring", text);
+	options->ring_bytes = size;
+	return 0;
+}
+
 /* The first two cores of this process. BENCH_SKIP: there are not two. */
 static int default_cores(struct bench_options *options)
 {
@@ -141,6 +166,16 @@ static int parse_one(int option, struct bench_options *options)
 	case 'j':
 		options->json = optarg;
 		return 0;
+	case 'd':
+		return set_dawdle(options, optarg);
+	case 'g':
+		return set_ring(options, optarg);
+	case 'v':
+		options->svg = optarg;
+		return 0;
+	case 'm':
+		options->markdown = optarg;
+		return 0;
 	case 't':
 		options->strict = true;
 		return 0;
@@ -160,11 +195,13 @@ static int parse_one(int option, struct bench_options *options)
 int bench_parse(int argc, char **argv, struct bench_options *options)
 {
 	static const struct option longs[] = {
-		{"rounds", required_argument, NULL, 'r'}, {"seconds", required_argument, NULL, 's'},
-		{"only", required_argument, NULL, 'o'},	  {"size", required_argument, NULL, 'z'},
-		{"cores", required_argument, NULL, 'c'},  {"json", required_argument, NULL, 'j'},
-		{"strict", no_argument, NULL, 't'},	  {"list", no_argument, NULL, 'l'},
-		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
+		{"rounds", required_argument, NULL, 'r'},   {"seconds", required_argument, NULL, 's'},
+		{"only", required_argument, NULL, 'o'},	    {"size", required_argument, NULL, 'z'},
+		{"cores", required_argument, NULL, 'c'},    {"json", required_argument, NULL, 'j'},
+		{"strict", no_argument, NULL, 't'},	    {"list", no_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},	    {"svg", required_argument, NULL, 'v'},
+		{"markdown", required_argument, NULL, 'm'}, {"dawdle", required_argument, NULL, 'd'},
+		{"ring", required_argument, NULL, 'g'},	    {NULL, 0, NULL, 0},
 	};
 	int option, rc;
 
@@ -198,11 +235,20 @@ static bool named(const struct bench_options *options, const struct bench_candid
 	return (work || !works) && (name || !names);
 }
 
+static bool takes(const struct bench_candidate *candidate, size_t size)
+{
+	bool found = !candidate->sizes;
+
+	for (const size_t *one = candidate->sizes; one && *one; one++)
+		found |= *one == size;
+	return found;
+}
+
 bool bench_wanted(const struct bench_options *options, const struct bench_candidate *candidate, size_t size)
 {
 	bool fits = !options->size_count;
 
 	for (unsigned i = 0; i < options->size_count; i++)
 		fits |= options->sizes[i] == size;
-	return fits && !candidate->absent && named(options, candidate);
+	return fits && !candidate->absent && takes(candidate, size) && named(options, candidate);
 }

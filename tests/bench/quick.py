@@ -14,9 +14,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 
-STREAM_SIZES = {8, 64, 256, 1024, 4096, 65536}
+SIZES = {"stream": {8, 64, 256, 1024, 4096, 65536}, "hand-over": {1048576}}
 ROUND_SIZES = {8, 48, 64, 1024}
+CROWD_SIZES = {64, 1024}
+GOALS = 20
 
 
 def fail(text):
@@ -36,17 +39,19 @@ def run(*command, expect=0, **more):
 
 
 def listed(bench):
-    """(work, candidate) -> left out?"""
+    """(work, candidate, label) -> left out?"""
     found = {}
     for line in run(bench, "--list").splitlines():
-        work, name, _ = line.split(None, 2)
-        found[work, name] = "; left out: " in line
+        work, name, label = line.split(None, 2)
+        found[work, name, label.split("; left out: ")[0]] = "; left out: " in line
+        if "does not apply" in line:
+            fail(line)
     return found
 
 
 def check_results(report, candidates):
     left_out = {(entry["work"], entry["candidate"]) for entry in report["left_out"]}
-    if left_out != {key for key, absent in candidates.items() if absent}:
+    if left_out != {key[:2] for key, absent in candidates.items() if absent}:
         fail(f"left_out disagrees with --list: {left_out}")
     sizes = {}
     for result in report["results"]:
@@ -59,9 +64,37 @@ def check_results(report, candidates):
         if "ratio" in result and not result["ratio"] > 0:
             fail(f"no ratio: {result}")
     for key, absent in candidates.items():
-        wanted = STREAM_SIZES if key[0] == "stream" else ROUND_SIZES
-        if not absent and sizes.get(key) != wanted:
-            fail(f"{key}: sizes {sizes.get(key)}, not {wanted}")
+        wanted = CROWD_SIZES if key[1].endswith("crowd") else SIZES.get(key[0], ROUND_SIZES)
+        if not absent and sizes.get(key[:2]) != wanted:
+            fail(f"{key}: sizes {sizes.get(key[:2])}, not {wanted}")
+
+
+def check_goals(report):
+    """Each goal that the run could judge says so; with all peers there, that is every one."""
+    goals = report["goals"]
+    if len(goals) != GOALS:
+        fail(f"{len(goals)} goals, not {GOALS}")
+    for goal in goals:
+        if (goal["met"] is None) != (goal["measured"] == "not measured"):
+            fail(f"a goal is judged without a figure: {goal}")
+    if not report["left_out"] and any(goal["met"] is None for goal in goals):
+        fail(f"not judged: {goals}")
+
+
+def check_pictures(svg, markdown, candidates):
+    root = xml.etree.ElementTree.parse(svg).getroot()
+    texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
+    bars = sum(1 for _ in root.iter("{http://www.w3.org/2000/svg}rect"))
+    with open(markdown, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    for _, _, label in (key for key, absent in candidates.items() if not absent):
+        if not any(line.startswith(f"| {label} |") for line in lines):
+            fail(f"{label!r} is not in the Markdown tables")
+    for label in "vshm, bursts of 32", "pipe", "raw cache line", "bare futex", "bare flag":
+        if label not in texts:
+            fail(f"{label!r} is not in the chart")
+    if bars < 70:
+        fail(f"only {bars} bars in the chart")
 
 
 def check_bytes(program, folder):
@@ -84,15 +117,19 @@ def main():
     candidates = listed(bench)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "report.json")
-        table = run(bench, "--rounds", "1", "--seconds", "0.01", "--json", path)
+        svg, markdown = os.path.join(folder, "chart.svg"), os.path.join(folder, "tables.md")
+        table = run(bench, "--rounds", "1", "--seconds", "0.003", "--json", path, "--svg", svg, "--markdown", markdown)
         with open(path, encoding="utf-8") as file:
             report = json.load(file)
         check_results(report, candidates)
+        check_goals(report)
+        check_pictures(svg, markdown, candidates)
         check_bytes(bench_bytes, folder)
-    for word in "M msg/s", "p50 ns", "Noise":
+    for word in "M msg/s", "p50 ns", "Goals", "Noise":
         if word not in table:
             fail(f"no {word!r} in the table")
-    for wrong in ("--rounds", "0"), ("--seconds", "x"), ("--only", "x"), ("--size", "7"), ("--cores", "1,1"), ("x",):
+    for wrong in ("--rounds", "0"), ("--seconds", "x"), ("--only", "x"), ("--size", "7"), ("--cores", "1,1"), ("--ring", "5000"), \
+            ("--dawdle", "1"), ("x",):
         run(bench, *wrong, expect=2)
     left = set(glob.glob("/dev/shm/vshm-bench-*")) - regions
     if left:

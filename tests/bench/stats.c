@@ -39,22 +39,23 @@ double bench_quantile(uint64_t *values, size_t count, double q)
 	return (double)values[(size_t)((double)(count - 1) * q)];
 }
 
-static double ratio_in(const struct bench_result *result, unsigned round)
+static double ratio_in(const struct bench_result *own, const struct bench_result *peer, unsigned round)
 {
-	double own = result->round[round].ns, base = result->base->round[round].ns;
+	double ours = own->round[round].ns, theirs = peer->round[round].ns;
 
-	if (own <= 0 || base <= 0)
+	if (ours <= 0 || theirs <= 0)
 		return 0;
-	return result->candidate->work == BENCH_STREAM ? base / own : own / base;
+	return own->candidate->work == BENCH_STREAM ? theirs / ours : ours / theirs;
 }
 
-static double median_ratio(const struct bench_result *result, unsigned rounds)
+/* The median of the ratios of each round; above 1 is faster (stream) or slower (all else) than the peer. 0: unknown. */
+double bench_ratio(const struct bench_result *own, const struct bench_result *peer, unsigned rounds)
 {
 	double values[BENCH_MAX_ROUNDS];
 	size_t count = 0;
 
-	for (unsigned i = 0; result->base && i < rounds; i++) {
-		values[count] = ratio_in(result, i);
+	for (unsigned i = 0; i < rounds; i++) {
+		values[count] = ratio_in(own, peer, i);
 		count += values[count] > 0;
 	}
 	return bench_median(values, count);
@@ -72,7 +73,7 @@ static void summarize(struct bench_result *result, unsigned rounds)
 	}
 	result->ns = bench_median(ns, count);
 	result->p99_ns = bench_median(p99, count);
-	result->ratio = median_ratio(result, rounds);
+	result->ratio = result->base ? bench_ratio(result, result->base, rounds) : 0;
 }
 
 void bench_summarize(struct bench_report *report)
