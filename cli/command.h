@@ -19,6 +19,7 @@ extern const struct command command_create;
 extern const struct command command_destroy;
 extern const struct command command_evict;
 extern const struct command command_list;
+extern const struct command command_ping;
 extern const struct command command_recv;
 extern const struct command command_send;
 extern const struct command command_show;
