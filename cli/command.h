@@ -14,6 +14,7 @@ struct command {
 	int (*run)(int argc, char **argv); /* an exit code */
 };
 
+extern const struct command command_bench;
 extern const struct command command_check;
 extern const struct command command_create;
 extern const struct command command_destroy;

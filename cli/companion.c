@@ -18,6 +18,7 @@
 
 #define LOOK_NS 5000000u
 #define ABOUT_TO_END_NS 500000000u
+#define LEAVE_NS 300000000u
 #define FINISH_NS 5000000000u
 
 static bool told_to_go(int go)
@@ -98,6 +99,8 @@ void companion_finish(struct companion *companion)
 	if (!companion->pid)
 		return;
 	(void)close(companion->go);
+	if (!ends_within(companion, LEAVE_NS)) /* it may wait for what does not come any more */
+		(void)kill(companion->pid, SIGTERM);
 	if (!ends_within(companion, FINISH_NS)) {
 		(void)kill(companion->pid, SIGKILL);
 		(void)waitpid(companion->pid, &companion->status, 0);

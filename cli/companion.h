@@ -32,7 +32,7 @@ bool companion_ended(struct companion *companion);
  */
 int companion_failure(struct companion *companion);
 
-/* Waits for its end, for a few seconds; then ends it. One that was not told to go leaves at once. */
+/* Waits a moment for its end, then asks for it, then ends it. One that was not told to go leaves at once. */
 void companion_finish(struct companion *companion);
 
 #endif

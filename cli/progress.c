@@ -101,6 +101,17 @@ void progress_tick(struct progress *progress, const char *state)
 	progress->shown = true;
 }
 
+void progress_say(struct progress *progress, const char *line)
+{
+	struct screen screen;
+	if (!progress->enabled || !in_foreground())
+		return;
+	screen_look(&screen, stderr);
+	if (text_width(line) < screen.width)
+		(void)fprintf(stderr, "\r\033[K%s", line);
+	progress->shown = true;
+}
+
 void progress_clear(struct progress *progress)
 {
 	if (progress->shown)
