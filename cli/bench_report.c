@@ -97,6 +97,8 @@ void bench_text(const struct bench *bench)
 {
 	struct screen screen;
 	screen_look(&screen, stdout);
+	if (stop_asked() && screen.terminal) /* behind the ^C */
+		(void)putchar('\n');
 	if (bench->pinned)
 		(void)printf("from processor %u to %u, %.3g s each\n\n", bench->cores[0], bench->cores[1],
 			     (double)bench->figure_ns / 1e9);

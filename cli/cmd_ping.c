@@ -32,6 +32,7 @@ enum {
 static int attach(struct ping *ping)
 {
 	int code = stream_open(&ping->stream, "pinged");
+	ping->stream.progress.enabled = false; /* it counts bytes */
 	trips_init(&ping->trips, &ping->stream, ping->name);
 	ping->trips.mode = ping->mode;
 	ping->trips.size = ping->size;

@@ -6,6 +6,7 @@
 #include "ping.h"
 
 #include "screen.h"
+#include "stop.h"
 #include "table.h"
 #include "text.h"
 
@@ -158,6 +159,8 @@ static void print_rows(const struct rows *rows, const struct histogram *histogra
 	table_init(&table, titles);
 	for (unsigned row = 0; row < rows->count; row++) {
 		char time[TEXT_SIZE], count[TEXT_SIZE], marks[MARKS_SIZE], bar[MOST_BAR * 4 + 4];
+		if (row && !rows->trips[row] && !rows->trips[row - 1]) /* one row for all of a gap */
+			continue;
 		uint64_t from = row ? scale_mark(rows->first + row * rows->step) : histogram->least;
 		marks_of(rows, histogram, row, marks);
 		screen_bare_bar(bar, sizeof(bar), screen->utf8, width, (double)rows->trips[row], (double)rows->most);
@@ -188,6 +191,8 @@ void ping_text(const struct ping *ping)
 	struct screen screen;
 	struct rows rows;
 	screen_look(&screen, stdout);
+	if (stop_asked() && screen.terminal) /* behind the ^C */
+		(void)putchar('\n');
 	print_subject(ping, &screen);
 	print_figures(histogram, &screen);
 	(void)putchar('\n');

@@ -87,7 +87,7 @@ void progress_tick(struct progress *progress, const char *state)
 	char line[400], bytes[TEXT_SIZE];
 	struct screen screen;
 	uint64_t now = observe_clock_ns();
-	if (!progress->enabled || now - progress->drawn_ns < DRAW_NS || !in_foreground())
+	if (!progress->enabled || progress->steps || now - progress->drawn_ns < DRAW_NS || !in_foreground())
 		return;
 	measure(progress, now);
 	screen_look(&screen, stderr);
@@ -104,6 +104,7 @@ void progress_tick(struct progress *progress, const char *state)
 void progress_say(struct progress *progress, const char *line)
 {
 	struct screen screen;
+	progress->steps = true;
 	if (!progress->enabled || !in_foreground())
 		return;
 	screen_look(&screen, stderr);

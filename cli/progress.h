@@ -9,6 +9,7 @@
 struct progress {
 	bool enabled;
 	bool shown; /* the line is on the terminal now */
+	bool steps; /* progress_say() draws, and nothing else */
 	uint64_t began_ns, drawn_ns, drawn_bytes;
 	double rate;
 	uint64_t total; /* bytes to come, where known; 0: not known */

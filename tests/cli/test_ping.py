@@ -292,6 +292,22 @@ class Bench(ctl.Case):
         self.assertIsNone(json.loads(result.out)["pinned"])
         self.gone()
 
+    def test_progress(self):
+        self.region()
+        terminal, end = os.openpty()
+        child = self.start("bench", self.path(), "--seconds", "0.005", "--size", "64", stderr=end)
+        os.close(end)
+        shown = b""
+        try:
+            while True:
+                shown += os.read(terminal, 1000)
+        except OSError:  # nobody has the other end any more
+            os.close(terminal)
+        self.assertEqual(self.end(child).status, 0)
+        self.assertTrue(shown.startswith(b"\r\x1b[K1 of 6: one way, 64 B"), shown)
+        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown)
+        self.gone()
+
     def running(self):
         path = self.region()
         child = self.start("bench", path, "--json", "--seconds", "0.3")
