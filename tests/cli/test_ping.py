@@ -110,10 +110,10 @@ class Ping(ctl.Case):
 
 
 class Ends(ctl.Case):
-    def running(self, *args):
+    def running(self, *args, **options):
         """A ping that goes on and on, and its process that answers."""
         path = self.region()
-        child = self.start("ping", path, "--interval", "0.005", *args)
+        child = self.start("ping", path, "--interval", "0.005", *args, **options)
         seen = self.await_show(path, lambda seen: [ring for ring in seen["rings"] if ring["connected"]
                                                    and ring["name"] == "ping.answer"])
         ring = next(ring for ring in seen["rings"] if ring["name"] == "ping.answer")
@@ -135,6 +135,15 @@ class Ends(ctl.Case):
         seen = json.loads(result.out)
         self.assertTrue(seen["interrupted"] and seen["trips"] > 0, seen)
         self.assertEqual(sum(bucket["trips"] for bucket in seen["buckets"]), seen["trips"])
+        self.nobody_stays(answering)
+
+    def test_interrupted_from_the_terminal(self):
+        """Both processes get the signal: the one that answers leaves the end to the other."""
+        child, answering = self.running(start_new_session=True)
+        os.killpg(child.pid, signal.SIGINT)
+        result = self.end(child)
+        self.assertEqual(result.status, -signal.SIGINT, result)
+        self.one_line(result.err)
         self.nobody_stays(answering)
 
     def test_answering_side_is_killed(self):
@@ -219,6 +228,7 @@ class Drawing(ctl.Case):
         for line in result.out.splitlines():
             self.assertLessEqual(len(line), width, line)
             self.assertEqual(line, line.rstrip())
+        self.assertNotIn("~", result.out)  # nothing was cut
         return result.out
 
     def test_widths(self):
