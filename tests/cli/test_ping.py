@@ -66,6 +66,14 @@ class Ping(ctl.Case):
         self.stop(child)
         self.gone()
 
+    def test_answers_to_others_are_passed_over(self):
+        self.region()
+        child = self.answering()
+        self.ok("send", self.path(), "ping.ask", "--record", "3", stdin=b"who is there")
+        self.assertEqual(self.document("--count", "20")["trips"], 20)
+        self.stop(child)
+        self.gone()
+
     def test_modes(self):
         self.region()
         for option, waiting in (("--poll", "poll"), ("--sleep", "sleep")):
