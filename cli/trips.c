@@ -278,7 +278,10 @@ static int answer_one(struct trips *trips, const struct vshm_view *view)
 {
 	void *data;
 	size_t most = vshm_producer_max_record(trips->out), size = view->size < most ? view->size : most;
-	int rc = vshm_producer_reserve(trips->out, size, &data, STREAM_SLICE_NS);
+	int rc;
+	do /* the death of the last asker is said once, and is no reason to leave this one without an answer */
+		rc = vshm_producer_reserve(trips->out, size, &data, STREAM_SLICE_NS);
+	while ((rc == -EPIPE || rc == -EHOSTDOWN) && !stop_asked());
 	if (rc)
 		return rc == -EPROTO ? rc : 0;
 	if (size)
