@@ -14,11 +14,13 @@ struct command {
 	int (*run)(int argc, char **argv); /* an exit code */
 };
 
+extern const struct command command_bench;
 extern const struct command command_check;
 extern const struct command command_create;
 extern const struct command command_destroy;
 extern const struct command command_evict;
 extern const struct command command_list;
+extern const struct command command_ping;
 extern const struct command command_recv;
 extern const struct command command_send;
 extern const struct command command_show;

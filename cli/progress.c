@@ -87,7 +87,7 @@ void progress_tick(struct progress *progress, const char *state)
 	char line[400], bytes[TEXT_SIZE];
 	struct screen screen;
 	uint64_t now = observe_clock_ns();
-	if (!progress->enabled || now - progress->drawn_ns < DRAW_NS || !in_foreground())
+	if (!progress->enabled || progress->steps || now - progress->drawn_ns < DRAW_NS || !in_foreground())
 		return;
 	measure(progress, now);
 	screen_look(&screen, stderr);
@@ -98,6 +98,18 @@ void progress_tick(struct progress *progress, const char *state)
 	if (text_width(line) >= screen.width)
 		(void)snprintf(line, sizeof(line), "%s %s", progress->verb, text_bytes(bytes, progress->bytes));
 	(void)fprintf(stderr, "\r\033[K%s", line);
+	progress->shown = true;
+}
+
+void progress_say(struct progress *progress, const char *line)
+{
+	struct screen screen;
+	progress->steps = true;
+	if (!progress->enabled || !in_foreground())
+		return;
+	screen_look(&screen, stderr);
+	if (text_width(line) < screen.width)
+		(void)fprintf(stderr, "\r\033[K%s", line);
 	progress->shown = true;
 }
 

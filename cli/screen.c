@@ -66,15 +66,13 @@ void screen_repeat(const struct screen *screen, const char *piece, unsigned coun
 		(void)fputs(piece, screen->out);
 }
 
-void screen_bar(char *out, size_t size, bool utf8, unsigned width, double part, double whole)
+/* `empty`: what the rest is filled with; "": nothing. */
+static void draw_bar(char *out, size_t size, bool utf8, unsigned width, double share, const char *empty)
 {
 	static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
 	const char *full = utf8 ? "█" : "#";
-	const char *empty = utf8 ? "░" : ".";
-	double share = whole > 0 ? part / whole : 0;
-	share = share < 0 ? 0 : share > 1 ? 1 : share;
 	unsigned cells = (unsigned)(share * width * 8 + 0.5);
-	if (part > 0 && !cells)
+	if (share > 0 && !cells)
 		cells = 1;
 	unsigned whole_cells = cells / 8, rest = cells % 8, shown = 0;
 	if (!utf8 && rest) { /* ASCII has no fractions: show a cell rather than nothing */
@@ -90,4 +88,20 @@ void screen_bar(char *out, size_t size, bool utf8, unsigned width, double part, 
 		else
 			(void)strcat(out, empty);
 	}
+}
+
+static double share_of(double part, double whole)
+{
+	double share = whole > 0 ? part / whole : 0;
+	return share < 0 ? 0 : share > 1 ? 1 : share;
+}
+
+void screen_bar(char *out, size_t size, bool utf8, unsigned width, double part, double whole)
+{
+	draw_bar(out, size, utf8, width, share_of(part, whole), utf8 ? "░" : ".");
+}
+
+void screen_bare_bar(char *out, size_t size, bool utf8, unsigned width, double part, double whole)
+{
+	draw_bar(out, size, utf8, width, share_of(part, whole), "");
 }

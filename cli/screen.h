@@ -42,4 +42,7 @@ void screen_repeat(const struct screen *screen, const char *piece, unsigned coun
 /* A bar of `width` columns of which `part` of `whole` is filled; something is shown as soon as part > 0. */
 void screen_bar(char *out, size_t size, bool utf8, unsigned width, double part, double whole);
 
+/* The same without what is not filled, for bars below each other. */
+void screen_bare_bar(char *out, size_t size, bool utf8, unsigned width, double part, double whole);
+
 #endif

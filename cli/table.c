@@ -140,7 +140,7 @@ void table_print(struct table *table, const struct screen *screen)
 		widths[column] = width_of(table, column);
 	make_fit(table, screen, widths);
 	for (unsigned column = 0; column < table->columns; column++)
-		last = widths[column] ? column : last;
+		last = widths[column] && *title_of(table, column) ? column : last;
 	for (unsigned column = 0; column <= last && table->count; column++) {
 		if (widths[column])
 			print_cell(screen, STYLE_DIM, title_of(table, column), widths[column],

@@ -155,6 +155,18 @@ const char *text_count(char *out, uint64_t count)
 	return out;
 }
 
+const char *text_time(char *out, double ns)
+{
+	static const char *const units[] = {" ns", " us", " ms", " s"};
+	unsigned unit = 0;
+	while (ns >= 999.5 && unit < 3) {
+		ns /= 1000;
+		unit++;
+	}
+	three_digits(out, ns, units[unit]);
+	return out;
+}
+
 const char *text_age(char *out, uint64_t ns)
 {
 	uint64_t s = ns / 1000000000u;

@@ -13,8 +13,8 @@
 #include <vshm/version.h>
 
 static const struct command *const commands[] = {
-	&command_create, &command_destroy, &command_list, &command_show,
-	&command_check,	 &command_evict,   &command_send, &command_recv,
+	&command_create, &command_destroy, &command_list, &command_show, &command_check,
+	&command_evict,	 &command_send,	   &command_recv, &command_ping, &command_bench,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -7,7 +7,7 @@ import subprocess
 
 import ctl
 
-COMMANDS = ("create", "destroy", "list", "show", "check", "evict", "send", "recv")
+COMMANDS = ("create", "destroy", "list", "show", "check", "evict", "send", "recv", "ping", "bench")
 
 
 class Help(ctl.Case):
@@ -52,7 +52,7 @@ class Usage(ctl.Case):
         self.fails(2, "", says="unknown command ''")
 
     def test_commands_of_later_versions_do_not_exist(self):
-        for command in ("serve", "ping", "bench", "ring", "wait", "doctor", "bind", "qemu-args", "libvirt-xml"):
+        for command in ("serve", "ring", "wait", "doctor", "bind", "qemu-args", "libvirt-xml"):
             self.fails(2, command, says=command)
             self.assertNotIn(f"\n  {command} ", self.ok("--help").out)
 
@@ -196,7 +196,8 @@ class Usage(ctl.Case):
 
 
 class Fuzz(ctl.Case):
-    WORDS = [b"create", b"destroy", b"list", b"show", b"check", b"evict", b"send", b"recv", b"--path", b"--size",
+    WORDS = [b"create", b"destroy", b"list", b"show", b"check", b"evict", b"send", b"recv", b"ping",
+             b"bench", b"--path", b"--size",
              b"--peers", b"--profile", b"--owner", b"--mode", b"--config", b"--json", b"--map", b"--peer", b"--timeout",
              b"--ring-size", b"--record", b"--label", b"--stats", b"--", b"-", b"", b"0", b"1", b"-1", b"64M", b"1K",
              b"split", b"18446744073709551616", b"r", b"vshm:", b"vshm:x", b"file:", b"file:/", b"file:/no/such",
@@ -222,6 +223,8 @@ class Fuzz(ctl.Case):
             args = [arg.replace(b"--watch", b"--map") for arg in args]
             if args and args[0] in (b"send", b"recv"):
                 args.insert(1, b"--timeout=0.1")
+            if args and args[0] in (b"ping", b"bench"):
+                args.insert(1, b"--count=1" if args[0] == b"ping" else b"--seconds=0.001")
             result = self.ctl(*args, cwd=self.scratch)
             self.assertIn(result.status, (0, 1, 2), result)
             self.assertTrue(ctl.harmless(result.err), result)

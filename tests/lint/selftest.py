@@ -94,6 +94,20 @@ COMPILED = [
 ]
 
 
+# What pages.py must find: (what it says, how to plant it)
+PAGES = [
+    ("vshm_new() is not in the synopsis", append("include/vshm/ring.h", "VSHM_API int vshm_new(void);")),
+    ("region.h has no page", lambda root: os.remove(os.path.join(root, "pkg/man/vshm_region.3.scd"))),
+    ('vshm_producer_flush() has no section', replace("pkg/man/vshm_ring.3.scd", r"^## vshm_producer_flush$", "## flush")),
+    ("vshm_region_evict(): EBUSY is in vshm/region.h",
+     replace("pkg/man/vshm_region.3.scd", r"EBUSY \(it lives", "EAGAIN (it lives")),
+    ("vshm_ring.3.scd: synopsis: ",
+     replace("pkg/man/vshm_ring.3.scd", r"^size_t vshm_producer_max", "int vshm_producer_max")),
+    ("vshm_region.3.scd: examples: ", replace("pkg/man/vshm_region.3.scd", r"create\.size = ", "create.bytes = ")),
+    ("vshm.7.scd: example: ", replace("pkg/man/vshm.7.scd", r"record\.data", "record.bytes")),
+]
+
+
 def copy_tree(root, scratch):
     tree = os.path.join(scratch, "tree")
     shutil.rmtree(tree, ignore_errors=True)
@@ -131,6 +145,14 @@ def found_in_manual(root, compiler, scratch):
     return done.returncode == 1 and "segment_size" in done.stdout
 
 
+def found_in_pages(root, compiler, scratch, wanted, plant):
+    tree = copy_tree(root, scratch)
+    plant(tree)
+    done = subprocess.run([sys.executable, os.path.join(HERE, "pages.py"), tree, compiler], capture_output=True,
+                          text=True, check=False)
+    return done.returncode == 1 and wanted in done.stdout
+
+
 def main(arguments):
     root, compiler = arguments
     passed = failed = 0
@@ -139,6 +161,8 @@ def main(arguments):
                    for rule, wanted, plant in PLANTED]
         results += [(f"objects: {module}: {wanted}", found_in_object(compiler, scratch, module, source, wanted))
                     for module, source, wanted in COMPILED]
+        results += [(f"pages: {wanted}", found_in_pages(root, compiler, scratch, wanted, plant))
+                    for wanted, plant in PAGES]
         results.append(("offsets: a wrong offset", found_in_manual(root, compiler, scratch)))
     for what, found in results:
         passed, failed = passed + found, failed + (not found)
