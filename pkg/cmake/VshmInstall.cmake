@@ -35,7 +35,7 @@ install(EXPORT libvshm FILE libvshmTargets.cmake NAMESPACE libvshm:: DESTINATION
 find_program(SCDOC scdoc)
 if(SCDOC)
 	set(pages)
-	foreach(page vshmctl.1 vshm.7 vshm_layout.5)
+	foreach(page vshmctl.1 vshm_wait.3 vshm.7 vshm_layout.5)
 		set(source ${CMAKE_SOURCE_DIR}/pkg/man/${page}.scd)
 		if(NOT EXISTS ${source})
 			continue()

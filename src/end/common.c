@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What producers and consumers do alike: opening, listening, waiting, and what to say of a broken peer.
+ * What producers and consumers do alike: opening, and what to say of a suspect or broken peer. Waiting: wait.c.
  */
 #include "end/end.h"
 
@@ -27,122 +27,6 @@ void vshmi_end_init(struct vshmi_end *end, uint32_t kind, const char *name, uint
 	end->kind = kind;
 	end->flags = flags;
 	memcpy(end->name, name, strlen(name));
-}
-
-void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_sleeper *sleeper)
-{
-	const struct vshm_region *region = end->region;
-	vshm_peer first = connected ? end->link.peer : 0;
-	vshm_peer last = connected ? end->link.peer : region->peers - 1;
-
-	sleeper->count = 0;
-	sleeper->light = connected && end->link.light;
-	sleeper->deaf = connected ? end->link.deaf : !region->transport.same_kernel;
-	for (vshm_peer i = first; i <= last; i++)
-		if (region->peer[i].section)
-			sleeper->words[sleeper->count++] = &region->peer[i].section->bell[region->self].word;
-	if (connected)
-		sleeper->words[sleeper->count++] = &end->link.section->alive;
-	sleeper->words[sleeper->count++] = &region->kick;
-}
-
-/* The kernel wakes only one of those who sleep on an alive word: whoever it was wakes the others. */
-static void pass_on(const struct vshmi_end *end, bool connected)
-{
-	if (connected && end->link.id && vshmi_peer_dead(end->region, end->link.peer))
-		vshmi_futex_wake(vshmi_futex_address(&end->link.section->alive));
-}
-
-/* Bells that ring for nothing. */
-struct flood {
-	unsigned empty;	  /* wake-ups in a row that found nothing */
-	int64_t since_ns; /* the first of them */
-	unsigned naps;	  /* so many more sleeps without the bells */
-};
-
-static void note_empty(struct flood *flood, int64_t now)
-{
-	if (!flood->empty || now - flood->since_ns > VSHMI_FLOOD_NS) {
-		flood->empty = 0;
-		flood->since_ns = now;
-	}
-	if (++flood->empty == VSHMI_FLOOD) {
-		flood->empty = 0;
-		flood->naps = VSHMI_FLOOD;
-	}
-}
-
-/* Only to the process' own word, and only for short. */
-static bool nap(struct flood *flood, const struct vshm_region *region, struct vshmi_sleeper *sleeper)
-{
-	if (!flood->naps)
-		return false;
-	flood->naps--;
-	sleeper->count = 1;
-	sleeper->words[0] = &region->kick;
-	return true;
-}
-
-static int sleep_until(const struct vshmi_wait *wait, int64_t deadline, struct flood *flood)
-{
-	struct vshmi_sleeper sleeper = {
-		.look = wait->look,
-		.arm = wait->arm,
-		.disarm = wait->disarm,
-		.end = wait->end,
-	};
-	bool connected = wait->connected(wait->end), slept = false;
-	int64_t timeout = VSHMI_RECHECK_NS, begin = vshmi_clock_ns(), left = deadline - begin;
-	int rc;
-
-	if (left <= 0)
-		return -ETIMEDOUT;
-	vshmi_end_listen(wait->end, connected, &sleeper);
-	if (sleeper.deaf || (wait->hurry && wait->hurry(wait->end)) || nap(flood, wait->end->region, &sleeper))
-		timeout = VSHMI_SHORT_NS;
-	rc = vshmi_sleep_once(&sleeper, timeout < left ? timeout : left, &slept);
-	*wait->sleeps += slept;
-	if (slept) {
-		pass_on(wait->end, connected);
-		rc = rc == -EFAULT ? rc : wait->look(wait->end);
-		if (rc == -EAGAIN && vshmi_clock_ns() - begin < (timeout < left ? timeout : left)) {
-			++*wait->spurious; /* woken, not just looking around */
-			note_empty(flood, vshmi_clock_ns());
-		}
-	}
-	if (rc == -EFAULT) { /* the memory vanished under the futex: the next look says what happened to it */
-		vshmi_sleep_ns(VSHMI_SHORT_NS);
-		rc = -EAGAIN;
-	}
-	return rc;
-}
-
-int vshmi_end_wait(const struct vshmi_wait *wait, int64_t timeout_ns)
-{
-	struct flood flood = {0, 0, 0};
-	int64_t begin, deadline;
-	int rc = -EAGAIN;
-
-	if (timeout_ns < 0 && timeout_ns != VSHM_FOREVER)
-		return -EINVAL;
-	if (timeout_ns && wait->quick && wait->connected(wait->end))
-		rc = vshmi_spin_briefly(wait->spin, wait->quick, wait->end);
-	if (rc == -EAGAIN)
-		rc = wait->look(wait->end);
-	if (rc != -EAGAIN || !timeout_ns)
-		return rc;
-	begin = vshmi_clock_ns();
-	deadline = timeout_ns == VSHM_FOREVER || timeout_ns > INT64_MAX - begin ? INT64_MAX : begin + timeout_ns;
-	while (rc == -EAGAIN) {
-		if (wait->quick && wait->connected(wait->end))
-			rc = vshmi_spin(wait->spin, wait->quick, wait->end, deadline);
-		if (rc == -EAGAIN && wait->polls && wait->connected(wait->end))
-			rc = vshmi_clock_ns() < deadline ? wait->look(wait->end) : -ETIMEDOUT;
-		else if (rc == -EAGAIN)
-			rc = sleep_until(wait, deadline, &flood);
-	}
-	vshmi_spin_learn(wait->spin, vshmi_clock_ns() - begin);
-	return rc;
 }
 
 int vshmi_end_liveness(const struct vshmi_end *end, bool *told)

@@ -266,7 +266,8 @@ static bool hurry(const void *end)
 static int wait_for_record(struct vshm_consumer *c, int64_t timeout_ns)
 {
 	const struct vshmi_wait wait = {
-		.end = &c->end,
+		.region = c->end.region,
+		.end = c,
 		.quick = quick_look,
 		.look = look,
 		.arm = arm,
@@ -282,6 +283,54 @@ static int wait_for_record(struct vshm_consumer *c, int64_t timeout_ns)
 	return vshmi_end_wait(&wait, timeout_ns);
 }
 
+/* Shows nothing: what is peeked stays so, and what is to be said waits for the next peek. */
+static int look_only(struct vshm_consumer *c, int (*how)(void *end))
+{
+	struct vshm_view unused;
+	int rc;
+
+	if (c->news || c->rx.peeked_count)
+		return c->news;
+	c->views = &unused;
+	c->count = 1;
+	rc = how(c);
+	(void)vshmi_rx_peeked(&c->rx, c->rx.head, c->rx.sequence, 0, 0);
+	if (rc && rc != -EAGAIN) {
+		c->news = rc;
+		c->slow = true;
+	}
+	return rc;
+}
+
+static int look_for_poll(void *end)
+{
+	return look_only(end, look);
+}
+
+static int quick_look_for_poll(void *end)
+{
+	return look_only(end, quick_look);
+}
+
+const struct vshmi_pollable vshmi_pollable_consumer = {
+	.quick = quick_look_for_poll,
+	.look = look_for_poll,
+	.arm = arm,
+	.disarm = disarm,
+	.connected = connected,
+	.hurry = hurry,
+};
+
+/* What the last calls left for this one. */
+static VSHMI_RARE int catch_up(struct vshm_consumer *c)
+{
+	int rc = c->news;
+
+	c->slow = false;
+	c->news = 0;
+	return rc;
+}
+
 /* Nothing that was seen before is left, or something is wrong. The number of records shown, or an error. */
 static VSHMI_RARE int peek_slow(struct vshm_consumer *c, struct vshm_view views[], unsigned count, int64_t timeout_ns)
 {
@@ -291,6 +340,10 @@ static VSHMI_RARE int peek_slow(struct vshm_consumer *c, struct vshm_view views[
 		return rc;
 	if (!views || count < 1 || count > BURST_MAX || (timeout_ns < 0 && timeout_ns != VSHM_FOREVER))
 		return -EINVAL;
+	if (c->slow)
+		rc = catch_up(c);
+	if (rc)
+		return rc;
 	c->views = views;
 	c->count = count;
 	rc = wait_for_record(c, timeout_ns);
@@ -331,7 +384,7 @@ static inline bool more_came(struct vshm_consumer *c, int64_t timeout_ns)
 {
 	int rc;
 
-	if (!c->connected)
+	if (!c->connected || VSHMI_UNLIKELY(c->slow))
 		return false;
 	if (timeout_ns && c->spin.pauses > 1)
 		vshmi_spin_pause(&c->spin);

@@ -282,7 +282,8 @@ static int wait_for(struct vshm_producer *p, int (*quick)(void *end), int (*look
 		    int64_t timeout_ns)
 {
 	const struct vshmi_wait wait = {
-		.end = &p->end,
+		.region = p->end.region,
+		.end = p,
 		.quick = quick,
 		.look = look,
 		.arm = arm,
@@ -311,6 +312,10 @@ static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **
 					 "ring %s: a record of %zu bytes is too large: the ring takes up to %zu; open it larger",
 					 p->end.name, size, vshm_producer_max_record(p));
 	p->wanted = size;
+	rc = p->news;
+	p->news = 0;
+	if (rc)
+		return rc;
 	/* called by the keeper, or just connected: there is news, whether there is room or not */
 	if (!p->end.adrift && !__atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED))
 		rc = attend(p);
@@ -428,6 +433,57 @@ int vshm_producer_commit_burst(struct vshm_producer *p, unsigned count, uint32_t
 	vshmi_unlock(&p->end.region->lock);
 	return 0;
 }
+
+/* ---- for poll.c ---- */
+
+/* Payload bytes that are reserved and not committed, plus 1; 0: nothing. */
+static uint64_t held(const struct vshm_producer *p)
+{
+	if (p->burst && burst_stands(p, p->burst))
+		return p->burst_size + 1;
+	return p->tx.reserved > p->adrift_reserved ? p->tx.reserved : p->adrift_reserved;
+}
+
+/* Reserves nothing: what is reserved stays so if it is enough, and what is to be said waits for the next reserve. */
+static int look_only(struct vshm_producer *p, int (*how)(void *end))
+{
+	void *unused;
+	int rc;
+
+	if (p->news || held(p) > p->wanted)
+		return p->news;
+	if (p->wanted > p->tx.size - VSHM_RECORD_HEADER)
+		return -EMSGSIZE;
+	rc = vshmi_tx_reserve_fast(&p->tx, p->wanted, &unused) ? 0 : how(p);
+	p->tx.reserved = p->adrift_reserved = p->burst = 0;
+	if (rc && rc != -EAGAIN) {
+		p->news = rc;
+		vshmi_tx_call_attention(&p->tx);
+	}
+	return rc;
+}
+
+static int look_for_poll(void *end)
+{
+	return look_only(end, look_for_room);
+}
+
+/* One that was called has to look at its consumer first. */
+static int quick_look_for_poll(void *end)
+{
+	struct vshm_producer *p = end;
+	bool called = !__atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED);
+
+	return look_only(p, called ? look_for_room : quick_look_for_room);
+}
+
+const struct vshmi_pollable vshmi_pollable_producer = {
+	.quick = quick_look_for_poll,
+	.look = look_for_poll,
+	.arm = arm_for_room,
+	.disarm = disarm,
+	.connected = connected,
+};
 
 /* Publishes what is not yet, wherever the ring stands. */
 static void publish_rest(struct vshm_producer *p)

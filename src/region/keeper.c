@@ -24,12 +24,6 @@ static uint32_t get_phase(const struct vshm_region *region)
 	return __atomic_load_n(&region->keeper_phase, __ATOMIC_ACQUIRE);
 }
 
-void vshmi_region_kick(struct vshm_region *region)
-{
-	vshmi_store_release32(&region->kick, vshmi_load32(&region->kick) + 1); /* only the keeper writes it */
-	vshmi_futex_wake(vshmi_futex_address(&region->kick));
-}
-
 /*
  * Producers whose consumer is gone, or (`all`) whose region is, leave their fast path at the next reserve. It is repeated
  * at every beat until they do.

@@ -106,6 +106,7 @@ struct vshm_region {
 	uint32_t status; /* 0, ESTALE, ENODEV; atomic */
 	uint32_t gone;	 /* set by the SIGBUS guard; atomic */
 	struct vshmi_word32 kick; /* private: wakes this process' own waiters */
+	uint32_t cancelled;	  /* waits end with -ECANCELED; atomic, stored before a kick */
 	struct vshmi_mark mark;
 	struct vshmi_thread *keeper;
 	uint32_t keeper_phase; /* a private futex, keeper.c */
@@ -131,6 +132,12 @@ static inline int vshmi_region_usable(const struct vshm_region *region)
 	if (VSHMI_UNLIKELY(__atomic_load_n(&region->gone, __ATOMIC_RELAXED)))
 		return -ENODEV;
 	return -(int)__atomic_load_n(&region->status, __ATOMIC_RELAXED);
+}
+
+/* A waiter looks after it noted the kick word (acquire), so that it either sees this or does not sleep. */
+static inline bool vshmi_region_cancelled(const struct vshm_region *region)
+{
+	return VSHMI_UNLIKELY(__atomic_load_n(&region->cancelled, __ATOMIC_RELAXED));
 }
 
 static inline bool vshmi_observes(const struct vshm_region *region)
@@ -167,7 +174,9 @@ void vshmi_slot_leave(struct vshm_region *region);
 int vshmi_keeper_start(struct vshm_region *region, char *why);
 void vshmi_keeper_stop(struct vshm_region *region);
 
-/* Wakes all threads of this process that wait in this region. */
+/* ---- cancel.c ---- */
+
+/* Wakes all threads of this process that wait in this region. Any thread, and signal handlers. */
 void vshmi_region_kick(struct vshm_region *region);
 
 /* ---- peer.c ---- */

@@ -15,6 +15,18 @@
 #include "os/os.h"
 #include "wait/wait.h"
 
+void vshmi_sleeper_add(struct vshmi_sleeper *sleeper, const struct vshmi_word32 *word)
+{
+	for (unsigned i = 0; i < sleeper->count; i++)
+		if (sleeper->words[i] == word)
+			return;
+	if (sleeper->count < VSHMI_WAIT_WORDS)
+		sleeper->words[sleeper->count++] = word;
+	else
+		sleeper->deaf = true;
+}
+
+/* A membarrier is a full fence of the caller, too: it serves those who fence as well. */
 static void barrier(bool light)
 {
 	if (!light || !vshmi_membarrier())

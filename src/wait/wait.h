@@ -9,24 +9,29 @@
 
 #include "shared/shared.h"
 
-/* A futex wait takes at most 128 words: 64 bells, an alive word, a private word, and some to spare. */
-#define VSHMI_WAIT_WORDS 72
+/* What a futex wait takes: the bells and alive words of 63 peers, a private word, and one to spare. */
+#define VSHMI_WAIT_WORDS 128
 
 /*
  * One who wants to sleep. `words` may be in other peers' memory; a change of any of them, or a wake, ends the sleep.
+ * Who waits for one of several things arms for all of them, then looks at all of them; what arm() returns then changes
+ * when any of the positions does.
  */
 struct vshmi_sleeper {
 	int (*look)(void *end);	   /* -EAGAIN: nothing yet; anything else ends the wait */
 	uint64_t (*arm)(void *end); /* tells the other side what is waited for; returns that, as a number */
 	void (*disarm)(void *end);
 	void *end;
-	bool light; /* the other side relies on this side's membarrier instead of fencing */
+	bool light; /* somebody waited for relies on this side's membarrier instead of fencing */
 	bool deaf;  /* somebody waited for cannot ring: sleep only for short */
 	unsigned count;
 	const struct vshmi_word32 *words[VSHMI_WAIT_WORDS];
 };
 
 /* ---- sleep.c ---- */
+
+/* Listens to one more word, if it is not there yet; where there is no room for it, the sleeper is deaf. */
+void vshmi_sleeper_add(struct vshmi_sleeper *sleeper, const struct vshmi_word32 *word);
 
 /*
  * Arms, looks again, and sleeps for at most `timeout_ns`: what look() said; -EAGAIN after a sleep, and when the look changed

@@ -28,6 +28,8 @@ static const struct {
 	{"vanish", suite_vanish},
 	{"damage", suite_damage},
 	{"quarantine", suite_quarantine},
+	{"poll", suite_poll},
+	{"cancel", suite_cancel},
 };
 
 static int is_wanted(const char *name, int argc, char **argv)

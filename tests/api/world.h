@@ -106,5 +106,7 @@ Suite *suite_vanish(void);
 Suite *suite_damage(void);
 Suite *suite_look(void);
 Suite *suite_quarantine(void);
+Suite *suite_poll(void);
+Suite *suite_cancel(void);
 
 #endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Waiting for many ends at once, and ending waits. vshm_wait(3) shows how it goes together.
+ */
+#ifndef VSHM_WAIT_H
+#define VSHM_WAIT_H
+
+#include <vshm/region.h>
+#include <vshm/ring.h>
+#include <vshm/types.h>
+
+VSHM_BEGIN_DECLS
+
+/* ---- many ends ---- */
+
+#define VSHM_POLL_MAX 128u
+
+/* One end that vshm_poll() waits for: exactly one of the two pointers is set. */
+struct vshm_poll {
+	struct vshm_producer *producer;
+	struct vshm_consumer *consumer;
+	size_t size; /* producer: payload bytes that there shall be room for */
+	int ready;   /* 1: its next reserve or peek will not wait; negative: that call will say so; 0: it would wait */
+};
+
+/*
+ * Waits until at least one of `count` (1 .. VSHM_POLL_MAX) ends of `region` is ready, and marks all that are in `ready`, so
+ * that none hides another. Each end at most once. Returns how many are ready. Nothing is shown or reserved: what an end
+ * holds stays as it is, except that a reservation smaller than `size` is given up. What an end says only once (-ENODATA
+ * when it follows, -EPIPE, -EHOSTDOWN, ...) it still says at its next peek or reserve. `size` larger than the ring takes: -EMSGSIZE.
+ * The thread that calls uses all these ends meanwhile; other threads may use others, and poll others.
+ * Waits like a peek: spins, if there are few ends, then sleeps; a sleep counts in vshm_consumer_counters() of each. Ends
+ * opened with VSHM_CONSUMER_POLL make it spin.
+ * Errors (then no end is ready): -EAGAIN (timeout 0), -ETIMEDOUT, -ECANCELED, -EINVAL (a pointer, the count or the timeout;
+ * an end that is closed, of another region, or there twice), -ESTALE and -ENODEV (the region), -ECHILD.
+ */
+VSHM_API VSHM_MUST_USE int vshm_poll(struct vshm_region *region, struct vshm_poll ends[], unsigned count,
+				     int64_t timeout_ns);
+
+/* ---- ending waits ---- */
+
+/*
+ * Ends all waits in this region with -ECANCELED (peek, reserve, send, recv, a close that lingers, poll), and those that
+ * begin later, until vshm_region_resume(). What need not wait is not affected: records that are there, room, timeout 0.
+ * Async-signal-safe; any thread; never blocks. The region must not be closed meanwhile. Errors: -EINVAL, -ECHILD.
+ */
+VSHM_API int vshm_region_cancel(struct vshm_region *region);
+
+/* Lets this region's waits wait again. As vshm_region_cancel(). */
+VSHM_API int vshm_region_resume(struct vshm_region *region);
+
+VSHM_END_DECLS
+
+#endif
