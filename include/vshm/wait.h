@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Waiting for many ends at once, and ending waits. vshm_wait(3) shows how it goes together.
+ * Waiting for many ends at once, ending waits, and what happens to the peers. vshm_wait(3) shows how it goes together.
  */
 #ifndef VSHM_WAIT_H
 #define VSHM_WAIT_H
@@ -48,6 +48,39 @@ VSHM_API int vshm_region_cancel(struct vshm_region *region);
 
 /* Lets this region's waits wait again. As vshm_region_cancel(). */
 VSHM_API int vshm_region_resume(struct vshm_region *region);
+
+/* ---- events ---- */
+
+enum vshm_event_type {
+	VSHM_EVENT_JOINED = 1, /* a peer is there that was not */
+	VSHM_EVENT_SUSPECT,    /* its heart stands still */
+	VSHM_EVENT_RECOVERED,  /* it beats again */
+	VSHM_EVENT_DIED,       /* it will not come back */
+	VSHM_EVENT_RESTARTED,  /* another incarnation is there in its place */
+	VSHM_EVENT_LEFT,       /* it closed the region in order */
+};
+
+struct vshm_event {
+	size_t struct_size;
+	uint32_t type; /* enum vshm_event_type */
+	vshm_peer peer;
+	uint64_t incarnation; /* of the peer that it happened to; the new one for JOINED and RESTARTED */
+};
+#define VSHM_EVENT_INIT                                                                            \
+	{                                                                                          \
+		sizeof(struct vshm_event), 0, 0, 0                                                 \
+	}
+
+/*
+ * The next thing that happened to another peer of the region, into `event`, whose struct_size is set. The first calls tell
+ * JOINED for those who are there already. Nothing is queued: who looks late gets the shortest sequence that leads from what was
+ * told to what is so now; a peer that came and went meanwhile is not mentioned. Each peer's sequence is coherent: JOINED, then
+ * SUSPECT and RECOVERED in turn, or RESTARTED, then DIED or LEFT, then JOINED again.
+ * What the keeper noticed, once per beat; without a keeper, and for an observer, each call looks itself.
+ * Events are for the region handle: threads that ask get different ones. Never waits. Any thread.
+ * Errors: -EAGAIN (nothing new), -EINVAL, -E2BIG, -ECHILD, -ESTALE and -ENODEV (the region).
+ */
+VSHM_API VSHM_MUST_USE int vshm_region_event(struct vshm_region *region, struct vshm_event *event);
 
 VSHM_END_DECLS
 

@@ -78,6 +78,18 @@ struct vshmi_peer {
 	int64_t beat_seen_ns, died_seen_ns;
 };
 
+/* What vshm_region_event() told last of a peer. */
+enum vshmi_standing {
+	VSHMI_ABSENT = 0,
+	VSHMI_PRESENT,
+	VSHMI_SUSPECTED,
+};
+
+struct vshmi_told {
+	enum vshmi_standing standing;
+	uint64_t incarnation;
+};
+
 #define VSHMI_HANDLE_SIZE 4096u /* an end has a page of its own */
 
 struct vshm_region {
@@ -99,6 +111,9 @@ struct vshm_region {
 	void *log_arg;
 	struct vshmi_shared_section *section; /* own */
 	struct vshmi_peer peer[VSHM_MAX_PEERS];
+	struct vshmi_told told[VSHM_MAX_PEERS];
+	vshm_peer next_told;
+	bool telling; /* events are looked for */
 	struct vshmi_own own[VSHM_ENTRIES];
 	struct vshmi_end *handles;
 	uint64_t next_id;

@@ -30,6 +30,7 @@ static const struct {
 	{"quarantine", suite_quarantine},
 	{"poll", suite_poll},
 	{"cancel", suite_cancel},
+	{"events", suite_events},
 };
 
 static int is_wanted(const char *name, int argc, char **argv)

@@ -108,5 +108,6 @@ Suite *suite_look(void);
 Suite *suite_quarantine(void);
 Suite *suite_poll(void);
 Suite *suite_cancel(void);
+Suite *suite_events(void);
 
 #endif
