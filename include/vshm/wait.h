@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Waiting for many ends at once, ending waits, and what happens to the peers. vshm_wait(3) shows how it goes together.
+ * Waiting for many ends at once, ending waits, what happens to the peers, and a descriptor for event loops. vshm_wait(3)
+ * shows how it goes together.
  */
 #ifndef VSHM_WAIT_H
 #define VSHM_WAIT_H
@@ -81,6 +82,29 @@ struct vshm_event {
  * Errors: -EAGAIN (nothing new), -EINVAL, -E2BIG, -ECHILD, -ESTALE and -ENODEV (the region).
  */
 VSHM_API VSHM_MUST_USE int vshm_region_event(struct vshm_region *region, struct vshm_event *event);
+
+/* ---- in an event loop ---- */
+
+/*
+ * One descriptor for poll(2), epoll(7) and event loops: readable (level-triggered) when there may be news for an end of this
+ * process or about a peer, and after vshm_region_cancel(). The same one at each call; it belongs to the region, which closes
+ * it: do not read, write or close it. Close-on-exec, non-blocking. It is readable at first.
+ * From the first call on, ends are used with timeout 0 (or vshm_poll() with timeout 0): one that says -EAGAIN is left armed,
+ * and its news makes the descriptor readable. Ends that were not looked at until they said so make no promise.
+ * The keeper listens in the program's place; a peer that rings for nothing causes about 1000 wake-ups a second. While
+ * ends wait, the descriptor also becomes readable 100 ms after it was last: what makes up for a lost doorbell.
+ * Never waits. Any thread. Errors: -EOPNOTSUPP (no keeper: VSHM_OPEN_NO_KEEPER, VSHM_OPEN_OBSERVE), -ENOMEM and -EIO
+ * (no descriptor left), -EINVAL, -ECHILD, -ESTALE and -ENODEV (the region). vshm_region_why() explains.
+ */
+VSHM_API VSHM_MUST_USE int vshm_region_fd(struct vshm_region *region);
+
+/*
+ * The descriptor was readable: makes it unreadable until there is more news. Afterwards look at all ends, until they say -EAGAIN,
+ * and at the events. Never waits. Any thread.
+ * Errors: -ESTALE and -ENODEV (the region can no longer be used; said at each call, and the descriptor stays busy: close the
+ * region), -EINVAL (vshm_region_fd() was not called), -ECHILD.
+ */
+VSHM_API VSHM_MUST_USE int vshm_region_dispatch(struct vshm_region *region);
 
 VSHM_END_DECLS
 

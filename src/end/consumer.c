@@ -40,6 +40,7 @@ static int enter(struct vshm_consumer *c)
 /* Lock held. The entry says that this consumer left, and where it stopped; it goes when the producer has noted that. */
 static void leave(struct vshm_consumer *c)
 {
+	c->armed = false;
 	if (!vshmi_region_usable(c->end.region))
 		vshmi_store_release32(&c->end.entry->state, VSHM_END_CLOSED); /* pairs with vshmi_link_check() */
 	vshmi_entry_retire(c->end.region, &c->end);
@@ -245,12 +246,17 @@ static uint64_t arm(void *end)
 	struct vshm_consumer *c = end;
 
 	publish_counters(c);
+	c->armed = c->slow = true;
 	return c->connected ? vshmi_rx_arm(&c->rx) : 0;
 }
 
 static void disarm(void *end)
 {
-	vshmi_rx_disarm(&((struct vshm_consumer *)end)->rx);
+	struct vshm_consumer *c = end;
+
+	vshmi_rx_disarm(&c->rx);
+	c->armed = false;
+	c->slow = c->news != 0;
 }
 
 static bool connected(const void *end)
@@ -326,8 +332,10 @@ static VSHMI_RARE int catch_up(struct vshm_consumer *c)
 {
 	int rc = c->news;
 
-	c->slow = false;
 	c->news = 0;
+	if (c->armed)
+		disarm(c);
+	c->slow = false;
 	return rc;
 }
 

@@ -12,21 +12,8 @@
 #include <vshm/error.h>
 #include <vshm/ring.h>
 
-/* A sleep ends by itself after so long, so that a lost doorbell costs time and never a hang. */
-#define VSHMI_RECHECK_NS (INT64_C(100) * 1000 * 1000)
-
 /* After the kernel's mark: how long to wait for the fence, so that the very last committed record is not missed. */
 #define VSHMI_FENCE_NS (INT64_C(100) * 1000 * 1000)
-
-/* While waiting for the fence, for a peer that cannot ring, or while somebody floods the bells. */
-#define VSHMI_SHORT_NS (INT64_C(1) * 1000 * 1000)
-
-/*
- * A flood: so many wake-ups in a row within such a time that found nothing. The bells are then left out for as many short
- * sleeps: any peer of the region can ring at line rate, and must not keep another one busy with it.
- */
-#define VSHMI_FLOOD 100u
-#define VSHMI_FLOOD_NS (INT64_C(20) * 1000 * 1000)
 
 struct vshm_producer {
 	struct vshmi_end end; /* first: region/ hands out the page by its address */
@@ -41,7 +28,8 @@ struct vshm_producer {
 	unsigned burst; /* records reserved by the last burst, */
 	uint64_t burst_size, burst_at; /* of so many bytes each, where the tail stood */
 	int over; /* a sticky error */
-	int news; /* what a poll saw and the next reserve says */
+	int news;   /* what a poll saw and the next reserve says */
+	bool armed; /* left so by a call that did not wait: vshm_region_fd() */
 	struct vshm_fault fault;
 };
 
@@ -63,7 +51,8 @@ struct vshm_consumer {
 	uint64_t sleeps, spurious;
 	int over;
 	int news;  /* what a poll saw and the next peek says */
-	bool slow; /* the next peek begins with a closer look: there is `news` */
+	bool armed; /* left so by a call that did not wait: vshm_region_fd() */
+	bool slow;  /* the next peek begins with one of these two */
 	struct vshmi_word64 nowhere; /* where the ring's own words go once the entry is closed */
 	struct vshm_fault fault;
 };
@@ -81,7 +70,8 @@ void vshmi_end_pass_on(const struct vshmi_end *end, bool connected);
 
 /*
  * Waits until `look` says something else than -EAGAIN: spins, then sleeps. `look` does all that a look can do: the
- * ring, the handshake, liveness. 0 for `timeout_ns` means one look. Returns what look said, -ETIMEDOUT, or -ECANCELED.
+ * ring, the handshake, liveness. 0 for `timeout_ns` means one look (in a program that sleeps on the region's descriptor
+ * the end then stays armed). Returns what look said, -ETIMEDOUT, or -ECANCELED.
  */
 struct vshmi_wait {
 	struct vshm_region *region;

@@ -264,12 +264,17 @@ static uint64_t arm_for_room(void *end)
 	struct vshm_producer *p = end;
 
 	publish_counters(p);
+	p->armed = true;
+	vshmi_tx_call_attention(&p->tx); /* if it stays armed, the next reserve disarms it */
 	return vshmi_tx_arm(&p->tx, p->wanted) | p->end.adrift; /* positions are multiples of 8 */
 }
 
 static void disarm(void *end)
 {
-	vshmi_tx_disarm(&((struct vshm_producer *)end)->tx);
+	struct vshm_producer *p = end;
+
+	vshmi_tx_disarm(&p->tx);
+	p->armed = false;
 }
 
 static bool connected(const void *end)
@@ -312,6 +317,8 @@ static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **
 					 "ring %s: a record of %zu bytes is too large: the ring takes up to %zu; open it larger",
 					 p->end.name, size, vshm_producer_max_record(p));
 	p->wanted = size;
+	if (p->armed)
+		disarm(p);
 	rc = p->news;
 	p->news = 0;
 	if (rc)

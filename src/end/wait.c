@@ -26,25 +26,6 @@ void vshmi_end_pass_on(const struct vshmi_end *end, bool connected)
 		vshmi_futex_wake(vshmi_futex_address(&end->link.section->alive));
 }
 
-/* Bells that ring for nothing. */
-struct flood {
-	unsigned empty;	  /* wake-ups in a row that found nothing */
-	int64_t since_ns; /* the first of them */
-	unsigned naps;	  /* so many more sleeps without the bells */
-};
-
-static void note_empty(struct flood *flood, int64_t now)
-{
-	if (!flood->empty || now - flood->since_ns > VSHMI_FLOOD_NS) {
-		flood->empty = 0;
-		flood->since_ns = now;
-	}
-	if (++flood->empty == VSHMI_FLOOD) {
-		flood->empty = 0;
-		flood->naps = VSHMI_FLOOD;
-	}
-}
-
 /* ---- the sleep: its `end` is the wait ---- */
 
 static int look_unless_cancelled(void *arg)
@@ -69,19 +50,23 @@ static void disarm(void *arg)
 	wait->disarm(wait->end);
 }
 
+static void add_words(const struct vshmi_wait *wait, struct vshmi_sleeper *sleeper)
+{
+	if (wait->listen)
+		wait->listen(wait->end, sleeper);
+	else
+		vshmi_end_listen(wait->end, wait->connected(wait->end), sleeper);
+}
+
 /* All words that bring news; during a flood only the process' own, and only for short. Returns how long to sleep. */
-static int64_t listen(const struct vshmi_wait *wait, struct flood *flood, struct vshmi_sleeper *sleeper)
+static int64_t listen(const struct vshmi_wait *wait, struct vshmi_flood *flood, struct vshmi_sleeper *sleeper)
 {
 	bool brief = wait->hurry && wait->hurry(wait->end);
 
-	if (flood->naps) {
-		flood->naps--;
+	if (vshmi_flood_nap(flood))
 		brief = true;
-	} else if (wait->listen) {
-		wait->listen(wait->end, sleeper);
-	} else {
-		vshmi_end_listen(wait->end, wait->connected(wait->end), sleeper);
-	}
+	else
+		add_words(wait, sleeper);
 	vshmi_sleeper_add(sleeper, &wait->region->kick);
 	return brief || sleeper->deaf ? VSHMI_SHORT_NS : VSHMI_RECHECK_NS;
 }
@@ -94,7 +79,7 @@ static void pass_on(const struct vshmi_wait *wait, bool connected)
 		vshmi_end_pass_on(wait->end, connected);
 }
 
-static int sleep_until(const struct vshmi_wait *wait, int64_t deadline, struct flood *flood)
+static int sleep_until(const struct vshmi_wait *wait, int64_t deadline, struct vshmi_flood *flood)
 {
 	struct vshmi_sleeper sleeper = {
 		.look = look_unless_cancelled,
@@ -118,7 +103,7 @@ static int sleep_until(const struct vshmi_wait *wait, int64_t deadline, struct f
 		rc = rc == -EFAULT ? rc : wait->look(wait->end);
 		if (rc == -EAGAIN && vshmi_clock_ns() - begin < timeout) {
 			++*wait->spurious; /* woken, not just looking around */
-			note_empty(flood, vshmi_clock_ns());
+			vshmi_flood_note(flood, vshmi_clock_ns());
 		}
 	}
 	if (rc == -EFAULT) { /* the memory vanished under the futex: the next look says what happened to it */
@@ -128,11 +113,56 @@ static int sleep_until(const struct vshmi_wait *wait, int64_t deadline, struct f
 	return rc;
 }
 
+/* ---- for a descriptor ---- */
+
+/* Far more than a pad or two, and a peer that comes or goes, can make necessary. */
+#define MOST_ARMINGS 8
+
+/*
+ * Nothing is there, and the program will sleep on the region's descriptor: leaves the end armed, so that there is a ring
+ * when there is news. The keeper listens for it.
+ */
+static int stay_armed(const struct vshmi_wait *wait)
+{
+	bool stands = false;
+	int rc = -EAGAIN;
+
+	for (unsigned i = 0; i < MOST_ARMINGS && rc == -EAGAIN && !stands; i++) {
+		struct vshmi_sleeper sleeper = {
+			.look = wait->look,
+			.arm = wait->arm,
+			.disarm = wait->disarm,
+			.end = wait->end,
+		};
+
+		add_words(wait, &sleeper); /* tells whether a membarrier is needed */
+		rc = vshmi_arm_once(&sleeper, &stands);
+	}
+	if (rc != -EAGAIN)
+		wait->disarm(wait->end);
+	else if (!stands)
+		vshmi_eventfd_signal(wait->region->fd); /* so that it looks again */
+	__atomic_store_n(&wait->region->waiting, 1, __ATOMIC_RELAXED);
+	return rc;
+}
+
+/* A call that does not wait, in such a program. */
+static int look_and_stay(const struct vshmi_wait *wait)
+{
+	int rc = wait->look(wait->end);
+
+	if (rc == -EAGAIN)
+		rc = stay_armed(wait);
+	if (rc != -EAGAIN)
+		__atomic_fetch_add(&wait->region->found, 1, __ATOMIC_RELAXED);
+	return rc;
+}
+
 /* ---- the wait ---- */
 
 static int wait_until(const struct vshmi_wait *wait, int64_t deadline)
 {
-	struct flood flood = {0, 0, 0};
+	struct vshmi_flood flood = {0, 0, 0};
 	int rc = -EAGAIN;
 
 	while (rc == -EAGAIN) {
@@ -155,6 +185,8 @@ int vshmi_end_wait(const struct vshmi_wait *wait, int64_t timeout_ns)
 
 	if (timeout_ns < 0 && timeout_ns != VSHM_FOREVER)
 		return -EINVAL;
+	if (!timeout_ns && vshmi_region_listens(wait->region))
+		return look_and_stay(wait);
 	if (timeout_ns && wait->quick && wait->connected(wait->end))
 		rc = vshmi_spin_briefly(wait->spin, wait->quick, wait->end);
 	if (rc == -EAGAIN)

@@ -11,6 +11,9 @@
  * the sleep ends at once. A ringer rings once for each value of `armed`; so it must not be slept on one that a ring may
  * have been spent on before the note, which is so when the look found the position reached but nothing to return (a
  * pad): then what is waited for has changed. tests/model explores this file.
+ *
+ * Where somebody else sleeps in the end's place (the keeper, for a descriptor), that one has noted the bell at all times,
+ * and the end only arms and looks; a ring from then on is noticed.
  */
 #include "os/os.h"
 #include "wait/wait.h"
@@ -33,21 +36,28 @@ static void barrier(bool light)
 		vshmi_fence_full();
 }
 
+int vshmi_arm_once(const struct vshmi_sleeper *sleeper, bool *stands)
+{
+	uint64_t armed = sleeper->arm(sleeper->end);
+	int rc;
+
+	barrier(sleeper->light);
+	rc = sleeper->look(sleeper->end);
+	*stands = rc == -EAGAIN && sleeper->arm(sleeper->end) == armed;
+	return rc;
+}
+
 int vshmi_sleep_once(const struct vshmi_sleeper *sleeper, int64_t timeout_ns, bool *slept)
 {
 	const uint32_t *address[VSHMI_WAIT_WORDS];
 	uint32_t noted[VSHMI_WAIT_WORDS];
-	uint64_t armed;
 	int rc;
 
 	for (unsigned i = 0; i < sleeper->count; i++) {
 		address[i] = vshmi_futex_address(sleeper->words[i]);
 		noted[i] = vshmi_load_acquire32(sleeper->words[i]);
 	}
-	armed = sleeper->arm(sleeper->end);
-	barrier(sleeper->light);
-	rc = sleeper->look(sleeper->end);
-	*slept = rc == -EAGAIN && sleeper->arm(sleeper->end) == armed;
+	rc = vshmi_arm_once(sleeper, slept);
 	if (*slept && vshmi_futex_wait(address, noted, sleeper->count, timeout_ns) == -EFAULT)
 		rc = -EFAULT;
 	sleeper->disarm(sleeper->end);

@@ -31,6 +31,7 @@ static const struct {
 	{"poll", suite_poll},
 	{"cancel", suite_cancel},
 	{"events", suite_events},
+	{"fd", suite_fd},
 };
 
 static int is_wanted(const char *name, int argc, char **argv)

@@ -109,5 +109,6 @@ Suite *suite_quarantine(void);
 Suite *suite_poll(void);
 Suite *suite_cancel(void);
 Suite *suite_events(void);
+Suite *suite_fd(void);
 
 #endif
