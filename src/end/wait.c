@@ -115,32 +115,23 @@ static int sleep_until(const struct vshmi_wait *wait, int64_t deadline, struct v
 
 /* ---- for a descriptor ---- */
 
-/* Far more than a pad or two, and a peer that comes or goes, can make necessary. */
-#define MOST_ARMINGS 8
-
 /*
  * Nothing is there, and the program will sleep on the region's descriptor: leaves the end armed, so that there is a ring
- * when there is news. The keeper listens for it.
+ * when there is news. The keeper listens for it. A membarrier is right whatever the other side does.
  */
 static int stay_armed(const struct vshmi_wait *wait)
 {
-	bool stands = false;
-	int rc = -EAGAIN;
+	const struct vshmi_sleeper sleeper = {
+		.look = wait->look,
+		.arm = wait->arm,
+		.disarm = wait->disarm,
+		.end = wait->end,
+		.light = true,
+	};
+	bool stands;
+	int rc = vshmi_stay_armed(&sleeper, &stands);
 
-	for (unsigned i = 0; i < MOST_ARMINGS && rc == -EAGAIN && !stands; i++) {
-		struct vshmi_sleeper sleeper = {
-			.look = wait->look,
-			.arm = wait->arm,
-			.disarm = wait->disarm,
-			.end = wait->end,
-		};
-
-		add_words(wait, &sleeper); /* tells whether a membarrier is needed */
-		rc = vshmi_arm_once(&sleeper, &stands);
-	}
-	if (rc != -EAGAIN)
-		wait->disarm(wait->end);
-	else if (!stands)
+	if (rc == -EAGAIN && !stands)
 		vshmi_eventfd_signal(wait->region->fd); /* so that it looks again */
 	__atomic_store_n(&wait->region->waiting, 1, __ATOMIC_RELAXED);
 	return rc;

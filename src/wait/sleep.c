@@ -36,7 +36,8 @@ static void barrier(bool light)
 		vshmi_fence_full();
 }
 
-int vshmi_arm_once(const struct vshmi_sleeper *sleeper, bool *stands)
+/* Arms and looks again. `*stands`: nothing is there, and what was armed is still what has to be waited for. */
+static int arm_once(const struct vshmi_sleeper *sleeper, bool *stands)
 {
 	uint64_t armed = sleeper->arm(sleeper->end);
 	int rc;
@@ -57,9 +58,23 @@ int vshmi_sleep_once(const struct vshmi_sleeper *sleeper, int64_t timeout_ns, bo
 		address[i] = vshmi_futex_address(sleeper->words[i]);
 		noted[i] = vshmi_load_acquire32(sleeper->words[i]);
 	}
-	rc = vshmi_arm_once(sleeper, slept);
+	rc = arm_once(sleeper, slept);
 	if (*slept && vshmi_futex_wait(address, noted, sleeper->count, timeout_ns) == -EFAULT)
 		rc = -EFAULT;
 	sleeper->disarm(sleeper->end);
+	return rc;
+}
+
+/* Far more than a pad or two, and a peer that comes or goes, make necessary. */
+#define MOST_ARMINGS 8
+
+int vshmi_stay_armed(const struct vshmi_sleeper *sleeper, bool *stands)
+{
+	int rc = arm_once(sleeper, stands);
+
+	for (unsigned i = 1; i < MOST_ARMINGS && rc == -EAGAIN && !*stands; i++)
+		rc = arm_once(sleeper, stands);
+	if (rc != -EAGAIN)
+		sleeper->disarm(sleeper->end);
 	return rc;
 }

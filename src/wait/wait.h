@@ -34,17 +34,17 @@ struct vshmi_sleeper {
 void vshmi_sleeper_add(struct vshmi_sleeper *sleeper, const struct vshmi_word32 *word);
 
 /*
- * The first half of a sleep, for one in whose place another thread sleeps on the words: arms and looks again. What look()
- * said. `*stands`: nothing is there, and it stays armed for what has to be waited for; else it has to be done again, or
- * disarmed.
- */
-int vshmi_arm_once(const struct vshmi_sleeper *sleeper, bool *stands);
-
-/*
  * Arms, looks again, and sleeps for at most `timeout_ns`: what look() said; -EAGAIN after a sleep, and when the look changed
  * what has to be waited for. `*slept` tells whether it came to a sleep. -EFAULT: a word cannot be read.
  */
 int vshmi_sleep_once(const struct vshmi_sleeper *sleeper, int64_t timeout_ns, bool *slept);
+
+/*
+ * Does not sleep, but leaves that to another thread, which has noted the words all the time: arms, looks again, and stays
+ * armed if there is nothing. What look() said. `*stands` false with -EAGAIN: it changes all the time what has to be waited
+ * for, so look again soon.
+ */
+int vshmi_stay_armed(const struct vshmi_sleeper *sleeper, bool *stands);
 
 /* ---- spin.c ---- */
 

@@ -234,6 +234,45 @@ START_TEST(none_is_missed)
 }
 END_TEST
 
+static void *wait_spinning(void *consumer)
+{
+	struct vshm_view v;
+
+	ck_is(vshm_consumer_peek(consumer, &v, SUPPORT_LONG), -ECANCELED);
+	return NULL;
+}
+
+/* A waiter that spins has looked at the flag before the cancel; it sees it before it sleeps. */
+START_TEST(while_it_spins)
+{
+	struct vshm_consumer_options o = VSHM_CONSUMER_OPTIONS_INIT;
+	int64_t shortest = INT64_MAX;
+	struct vshm_consumer *c;
+	struct vshm_producer *p;
+	struct pair t;
+
+	pair_open(&t, _i, 256);
+	o.spin_us = 20000;
+	ck_ok(vshm_consumer_open(t.b, "other", &o, &c));
+	p = producer(t.a, "other", 256, 0);
+	connect_ends(p, c);
+	for (unsigned i = 0; i < 5; i++) {
+		pthread_t thread = start(wait_spinning, c);
+		int64_t began;
+
+		support_sleep_us(5000);
+		began = support_now_ns();
+		ck_ok(vshm_region_cancel(t.b));
+		ck_assert_int_eq(pthread_join(thread, NULL), 0);
+		if (support_now_ns() - began < shortest)
+			shortest = support_now_ns() - began;
+		ck_ok(vshm_region_resume(t.b));
+	}
+	ck_assert_int_lt(shortest, 75 * SUPPORT_MS); /* it would have slept for 100 ms */
+	pair_close(&t);
+}
+END_TEST
+
 START_TEST(bad_arguments)
 {
 	struct vshm_region *r;
@@ -267,6 +306,7 @@ Suite *suite_cancel(void)
 	add_everywhere(tc, what_need_not_wait_goes_on);
 	add_everywhere(tc, from_a_signal_handler);
 	add_everywhere(tc, none_is_missed);
+	add_everywhere(tc, while_it_spins);
 	add_everywhere(tc, bad_arguments);
 	suite_add_tcase(s, tc);
 	return s;
