@@ -90,7 +90,8 @@ VSHM_API VSHM_MUST_USE int vshm_region_event(struct vshm_region *region, struct 
  * process or about a peer, and after vshm_region_cancel(). The same one at each call; it belongs to the region, which closes
  * it: do not read, write or close it. Close-on-exec, non-blocking. It is readable at first.
  * From the first call on, ends are used with timeout 0 (or vshm_poll() with timeout 0): one that says -EAGAIN is left armed,
- * and its news makes the descriptor readable. Ends that were not looked at until they said so make no promise.
+ * and its news makes the descriptor readable. Ends that were not looked at until they said so make no promise, nor do those
+ * opened with VSHM_CONSUMER_POLL, which nobody rings.
  * The keeper listens in the program's place; a peer that rings for nothing causes about 1000 wake-ups a second. While
  * ends wait, the descriptor also becomes readable 100 ms after it was last: what makes up for a lost doorbell.
  * Never waits. Any thread. Errors: -EOPNOTSUPP (no keeper: VSHM_OPEN_NO_KEEPER, VSHM_OPEN_OBSERVE), -ENOMEM and -EIO

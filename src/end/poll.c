@@ -102,9 +102,15 @@ static bool any_in_a_hurry(const void *arg)
 static void listen_to_all(const void *arg, struct vshmi_sleeper *sleeper)
 {
 	const struct polling *polling = arg;
+	bool to_everybody = false;
 
-	for (unsigned i = 0; i < polling->count; i++)
-		vshmi_end_listen(polling->polled[i].end, is_connected(polling, i), sleeper);
+	for (unsigned i = 0; i < polling->count; i++) {
+		bool connected = is_connected(polling, i);
+
+		if (connected || !to_everybody)
+			vshmi_end_listen(polling->polled[i].end, connected, sleeper);
+		to_everybody |= !connected;
+	}
 }
 
 static void pass_all_on(const void *arg)

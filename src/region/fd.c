@@ -136,7 +136,7 @@ void vshmi_ears_listen(struct vshmi_ears *ears, struct vshm_region *region, cons
 		prick_up(ears, region);
 	note_words(ears);
 	tell(ears, region, now);
-	if (ears->alarm)
+	if (ears->alarm && !ears->flood.naps)
 		return;
 	if (timeout > VSHMI_RECHECK_NS)
 		timeout = VSHMI_RECHECK_NS;
