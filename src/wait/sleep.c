@@ -65,7 +65,7 @@ int vshmi_sleep_once(const struct vshmi_sleeper *sleeper, int64_t timeout_ns, bo
 	return rc;
 }
 
-/* Far more than a pad or two, and a peer that comes or goes, make necessary. */
+/* Far more than one that finds its peer, or a pad, needs: before it has, there is no position to be told. */
 #define MOST_ARMINGS 8
 
 int vshmi_stay_armed(const struct vshmi_sleeper *sleeper, bool *stands)
