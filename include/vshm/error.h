@@ -25,7 +25,7 @@
  *   -EACCES      no permission
  *   -ENOENT      does not exist
  *   -ECHILD      the handle belongs to the parent of this forked process
- *   -ECANCELED   the wait was cancelled
+ *   -ECANCELED   the wait was cancelled: vshm_region_cancel()
  *   -EIO         the operating system failed in a way that has no better word
  */
 #ifndef VSHM_ERROR_H

@@ -6,7 +6,8 @@
  * other by name, in either order of opening. One thread at a time uses an end; different ends are
  * independent. No call allocates or, while the other side is awake, enters the kernel, except open and close.
  *
- * Every `timeout_ns` is nanoseconds; 0: -EAGAIN at once; VSHM_FOREVER.
+ * Every `timeout_ns` is nanoseconds; 0: -EAGAIN at once; VSHM_FOREVER. A call that waits says -ECANCELED after
+ * vshm_region_cancel() (wait.h); wait.h also waits for many ends at once.
  *
  * Errors that any call here can return: -EINVAL, -ECHILD, -ESTALE (this peer was evicted, or the region was
  * replaced), -ENODEV. After -EPROTO an end stays so: all its calls say -EPROTO, everything else goes on.
@@ -86,7 +87,7 @@ VSHM_API VSHM_MUST_USE int vshm_producer_open(struct vshm_region *region, const 
  * Waits for room, or, while the ring is full and no consumer is there, for a consumer.
  * Errors: -EAGAIN, -ETIMEDOUT, -EMSGSIZE (larger than vshm_producer_max_record()), -EPIPE (the consumer died:
  * said once; what it did not read goes to the next consumer), -EHOSTDOWN (it is suspect: said once each time),
- * -EPROTO.
+ * -EPROTO, -ECANCELED.
  */
 VSHM_API VSHM_MUST_USE int vshm_producer_reserve(struct vshm_producer *producer, size_t size, void **data,
 						 int64_t timeout_ns);
@@ -126,7 +127,7 @@ VSHM_API int vshm_producer_commit_burst(struct vshm_producer *producer, unsigned
  * Ends the stream and waits until the consumer has read everything (without a consumer: until one came and did, except with
  * VSHM_PRODUCER_DROP; a stream without records has nothing to wait for). The end is closed whatever is returned.
  * Errors: -ETIMEDOUT or -EAGAIN (not everything was read: a consumer that is there can go on reading until the
- * region is closed), -EPIPE (the consumer died before it had read everything), -EPROTO.
+ * region is closed), -ECANCELED (likewise), -EPIPE (the consumer died before it had read everything), -EPROTO.
  */
 VSHM_API int vshm_producer_close(struct vshm_producer *producer, int64_t timeout_ns);
 
@@ -184,7 +185,7 @@ VSHM_API VSHM_MUST_USE int vshm_consumer_open(struct vshm_region *region, const 
  * Errors: -EAGAIN, -ETIMEDOUT, -ENODATA (orderly end), -EPIPE (the producer died; everything that it had committed
  * was delivered before), -ESTALE (it restarted), -EHOSTDOWN (it is suspect: said once each time), -EBUSY (other
  * consumers were faster), -EOVERFLOW (a latest ring: records were lost, said once each time, the next call goes on; else
- * the producer dropped this consumer), -EPROTO.
+ * the producer dropped this consumer), -EPROTO, -ECANCELED.
  */
 VSHM_API VSHM_MUST_USE int vshm_consumer_peek(struct vshm_consumer *consumer, struct vshm_view *view,
 					      int64_t timeout_ns);

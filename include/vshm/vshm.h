@@ -12,5 +12,6 @@
 #include <vshm/ring.h>
 #include <vshm/types.h>
 #include <vshm/version.h>
+#include <vshm/wait.h>
 
 #endif

@@ -62,6 +62,19 @@ int vshmi_options_out(void *out, const void *filled, size_t known_size);
 /* CRC-32C (RFC 3720 appendix B.4) of `size` bytes, continued from `crc`; begin with 0. */
 uint32_t vshmi_crc32c(uint32_t crc, const void *data, size_t size);
 
+/*
+ * Bells that ring for nothing. Any peer of a region can ring at line rate, and must not keep another one busy with it: after
+ * so many wake-ups in a row that found nothing, the bells are left out for as many short naps.
+ */
+struct vshmi_flood {
+	unsigned empty;	  /* wake-ups in a row that found nothing */
+	int64_t since_ns; /* the first of them */
+	unsigned naps;	  /* so many are due */
+};
+
+void vshmi_flood_note(struct vshmi_flood *flood, int64_t now_ns); /* one more */
+bool vshmi_flood_nap(struct vshmi_flood *flood);		    /* is a nap due? It is taken then */
+
 /* A parsed URI; all strings are parts of the caller's copy. */
 struct vshmi_uri {
 	char scheme[16];

@@ -46,6 +46,7 @@ static int enter(struct vshm_consumer *c)
 /* Lock held. The entry says that this consumer left, and where it stopped; it goes when the producer has noted that. */
 static void leave(struct vshm_consumer *c)
 {
+	c->armed = false;
 	if (!vshmi_region_usable(c->end.region))
 		vshmi_store_release32(&c->end.entry->state, VSHM_END_CLOSED); /* pairs with vshmi_link_check() */
 	vshmi_entry_retire(c->end.region, &c->end);
@@ -191,7 +192,7 @@ static int accept_latest(struct vshm_consumer *c, const struct vshm_entry *produ
 	};
 	/* the ring's own reader has nothing to read and nothing to return, but says that a record is peeked */
 	vshmi_rx_connect(&c->rx, c->latest.data, c->latest.size, 0, &c->nowhere, &c->nowhere, false);
-	c->connected = c->copies = true;
+	c->connected = c->copies = c->slow = true;
 	return 0;
 }
 
@@ -360,6 +361,7 @@ static uint64_t arm(void *end)
 	struct vshm_consumer *c = end;
 
 	publish_counters(c);
+	c->armed = c->slow = true;
 	if (!c->connected)
 		return 0;
 	return c->copies ? vshmi_rx_arm_behind(&c->rx, c->latest.position) : vshmi_rx_arm(&c->rx);
@@ -367,7 +369,11 @@ static uint64_t arm(void *end)
 
 static void disarm(void *end)
 {
-	vshmi_rx_disarm(&((struct vshm_consumer *)end)->rx);
+	struct vshm_consumer *c = end;
+
+	vshmi_rx_disarm(&c->rx);
+	c->armed = false;
+	c->slow = c->news != 0 || c->copies; /* a latest ring has no fast path */
 }
 
 static bool connected(const void *end)
@@ -383,7 +389,8 @@ static bool hurry(const void *end)
 static int wait_for_record(struct vshm_consumer *c, int64_t timeout_ns)
 {
 	const struct vshmi_wait wait = {
-		.end = &c->end,
+		.region = c->end.region,
+		.end = c,
 		.quick = quick_look,
 		.look = look,
 		.arm = arm,
@@ -399,6 +406,56 @@ static int wait_for_record(struct vshm_consumer *c, int64_t timeout_ns)
 	return vshmi_end_wait(&wait, timeout_ns);
 }
 
+/* Shows nothing: what is peeked stays so, and what is to be said waits for the next peek. */
+static int look_only(struct vshm_consumer *c, int (*how)(void *end))
+{
+	struct vshm_view unused;
+	int rc;
+
+	if (c->news || c->rx.peeked_count)
+		return c->news;
+	c->views = &unused;
+	c->count = 1;
+	rc = how(c);
+	(void)vshmi_rx_peeked(&c->rx, c->rx.head, c->rx.sequence, 0, 0);
+	if (rc && rc != -EAGAIN) {
+		c->news = rc;
+		c->slow = true;
+	}
+	return rc;
+}
+
+static int look_for_poll(void *end)
+{
+	return look_only(end, look);
+}
+
+static int quick_look_for_poll(void *end)
+{
+	return look_only(end, quick_look);
+}
+
+const struct vshmi_pollable vshmi_pollable_consumer = {
+	.quick = quick_look_for_poll,
+	.look = look_for_poll,
+	.arm = arm,
+	.disarm = disarm,
+	.connected = connected,
+	.hurry = hurry,
+};
+
+/* What the last calls left for this one. */
+static VSHMI_RARE int catch_up(struct vshm_consumer *c)
+{
+	int rc = c->news;
+
+	c->news = 0;
+	if (c->armed)
+		disarm(c);
+	c->slow = c->copies;
+	return rc;
+}
+
 /* Nothing that was seen before is left, or something is wrong. The number of records shown, or an error. */
 static VSHMI_RARE int peek_slow(struct vshm_consumer *c, struct vshm_view views[], unsigned count, int64_t timeout_ns)
 {
@@ -408,6 +465,10 @@ static VSHMI_RARE int peek_slow(struct vshm_consumer *c, struct vshm_view views[
 		return rc;
 	if (!views || count < 1 || count > BURST_MAX || (timeout_ns < 0 && timeout_ns != VSHM_FOREVER))
 		return -EINVAL;
+	if (c->slow)
+		rc = catch_up(c);
+	if (rc)
+		return rc;
 	c->views = views;
 	c->count = count;
 	rc = wait_for_record(c, timeout_ns);
@@ -448,7 +509,7 @@ static inline bool more_came(struct vshm_consumer *c, int64_t timeout_ns)
 {
 	int rc;
 
-	if (!c->connected || c->copies)
+	if (!c->connected || VSHMI_UNLIKELY(c->slow))
 		return false;
 	if (timeout_ns && c->spin.pauses > 1)
 		vshmi_spin_pause(&c->spin);

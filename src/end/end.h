@@ -13,21 +13,8 @@
 #include <vshm/pool.h>
 #include <vshm/ring.h>
 
-/* A sleep ends by itself after so long, so that a lost doorbell costs time and never a hang. */
-#define VSHMI_RECHECK_NS (INT64_C(100) * 1000 * 1000)
-
 /* After the kernel's mark: how long to wait for the fence, so that the very last committed record is not missed. */
 #define VSHMI_FENCE_NS (INT64_C(100) * 1000 * 1000)
-
-/* While waiting for the fence, for a peer that cannot ring, or while somebody floods the bells. */
-#define VSHMI_SHORT_NS (INT64_C(1) * 1000 * 1000)
-
-/*
- * A flood: so many wake-ups in a row within such a time that found nothing. The bells are then left out for as many short
- * sleeps: any peer of the region can ring at line rate, and must not keep another one busy with it.
- */
-#define VSHMI_FLOOD 100u
-#define VSHMI_FLOOD_NS (INT64_C(20) * 1000 * 1000)
 
 struct vshm_pool {
 	struct vshmi_end end; /* `copy` holds the books */
@@ -59,6 +46,8 @@ struct vshm_producer {
 	bool lend_waits_for_room;
 	uint64_t lends_back; /* blocks that came back, as of the last look */
 	int over; /* a sticky error */
+	int news;   /* what a poll saw and the next reserve says */
+	bool armed; /* left so by a call that did not wait: vshm_region_fd() */
 	struct vshm_fault fault;
 };
 
@@ -90,6 +79,9 @@ struct vshm_consumer {
 	struct vshmi_spin spin;
 	uint64_t sleeps, spurious;
 	int over;
+	int news;  /* what a poll saw and the next peek says */
+	bool armed; /* left so by a call that did not wait: vshm_region_fd() */
+	bool slow;  /* the next peek begins with one of these two */
 	struct vshmi_word64 nowhere; /* where the ring's own words go once the entry is closed */
 	struct vshm_fault fault;
 };
@@ -97,28 +89,51 @@ struct vshm_consumer {
 _Static_assert(sizeof(struct vshm_producer) <= VSHMI_HANDLE_SIZE, "an end fits its page");
 _Static_assert(sizeof(struct vshm_consumer) <= VSHMI_HANDLE_SIZE, "an end fits its page");
 
-/* ---- common.c ---- */
+/* ---- wait.c ---- */
 
-/* The words a waiting end listens to: the other side's bell and alive word, or everybody's bells while there is none. */
+/* Adds the words an end listens to: the other side's bell and alive word, or everybody's bells while there is none. */
 void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_sleeper *sleeper);
+
+/* The kernel wakes only one of those who sleep on an alive word: whoever it was wakes the others. */
+void vshmi_end_pass_on(const struct vshmi_end *end, bool connected);
 
 /*
  * Waits until `look` says something else than -EAGAIN: spins, then sleeps. `look` does all that a look can do: the
- * ring, the handshake, liveness. 0 for `timeout_ns` means one look. Returns what look said, or -ETIMEDOUT.
+ * ring, the handshake, liveness. 0 for `timeout_ns` means one look (in a program that sleeps on the region's descriptor
+ * the end then stays armed). Returns what look said, -ETIMEDOUT, or -ECANCELED.
  */
 struct vshmi_wait {
-	struct vshmi_end *end;
+	struct vshm_region *region;
+	void *end;
 	int (*quick)(void *end); /* only the ring, for the spin; NULL: do not spin */
 	int (*look)(void *end);
 	uint64_t (*arm)(void *end); /* as in struct vshmi_sleeper */
 	void (*disarm)(void *end);
 	bool (*connected)(const void *end);
 	bool (*hurry)(const void *end); /* sleep only for short; NULL: never */
-	bool polls;			/* spin instead of sleeping, once connected */
+	void (*listen)(const void *end, struct vshmi_sleeper *sleeper); /* NULL: `end` is one struct vshmi_end */
+	void (*pass_on)(const void *end);				/* likewise */
+	bool polls;							/* spin instead of sleeping, once connected */
 	struct vshmi_spin *spin;
 	uint64_t *sleeps, *spurious;
 };
 int vshmi_end_wait(const struct vshmi_wait *wait, int64_t timeout_ns);
+
+/* ---- poll.c ---- */
+
+/* What an end offers to vshm_poll(): as for its own waits, but a look shows and reserves nothing, and what it says stays. */
+struct vshmi_pollable {
+	int (*quick)(void *end);
+	int (*look)(void *end);
+	uint64_t (*arm)(void *end);
+	void (*disarm)(void *end);
+	bool (*connected)(const void *end);
+	bool (*hurry)(const void *end);
+};
+extern const struct vshmi_pollable vshmi_pollable_producer; /* for room for `wanted` bytes */
+extern const struct vshmi_pollable vshmi_pollable_consumer;
+
+/* ---- common.c ---- */
 
 /* What is known of the other side's life beyond its alive word: 0; -EPIPE it is gone; -EHOSTDOWN suspect, said once. */
 int vshmi_end_liveness(const struct vshmi_end *end, bool *told);

@@ -97,10 +97,10 @@ int vshmi_lend_look(void *end)
 uint64_t vshmi_lend_arm(void *end)
 {
 	struct vshm_producer *p = end;
-	uint64_t odd = 2 * p->lends_back + 1;
+	uint64_t room = vshmi_producer_arm_for_room(p), odd = 2 * p->lends_back + 1;
 
 	if (p->lend_waits_for_room)
-		return vshmi_producer_arm_for_room(p);
+		return room;
 	vshmi_store64(p->tx.armed_word, odd);
 	return odd;
 }

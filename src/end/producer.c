@@ -329,12 +329,17 @@ static uint64_t arm_for_room(void *end)
 	struct vshm_producer *p = end;
 
 	publish_counters(p);
+	p->armed = true;
+	vshmi_tx_call_attention(&p->tx); /* if it stays armed, the next reserve disarms it */
 	return vshmi_tx_arm(&p->tx, p->wanted) | p->end.adrift; /* positions are multiples of 8 */
 }
 
 static void disarm(void *end)
 {
-	vshmi_tx_disarm(&((struct vshm_producer *)end)->tx);
+	struct vshm_producer *p = end;
+
+	vshmi_tx_disarm(&p->tx);
+	p->armed = false;
 }
 
 static bool connected(const void *end)
@@ -349,7 +354,8 @@ static int wait_for(struct vshm_producer *p, int (*quick)(void *end), int (*look
 		    int64_t timeout_ns)
 {
 	const struct vshmi_wait wait = {
-		.end = &p->end,
+		.region = p->end.region,
+		.end = p,
 		.quick = quick,
 		.look = look,
 		.arm = arm,
@@ -371,6 +377,17 @@ static int try_many(struct vshm_producer *p)
 	return rc ? rc : try_anyway(p);
 }
 
+/* What the last calls left for this one. */
+static int catch_up(struct vshm_producer *p)
+{
+	int rc = p->news;
+
+	if (p->armed)
+		disarm(p);
+	p->news = 0;
+	return rc;
+}
+
 int vshmi_producer_look_for_room(struct vshm_producer *p)
 {
 	return look_for_room(p);
@@ -388,8 +405,10 @@ void vshmi_producer_publish(struct vshm_producer *p)
 
 int vshmi_producer_wait_to_lend(struct vshm_producer *p, int64_t timeout_ns)
 {
-	int rc = p->over;
+	int rc = catch_up(p);
 
+	if (!rc)
+		rc = p->over;
 	p->tx.reserved = p->adrift_reserved = p->burst = 0;
 	p->wanted = sizeof(struct vshm_lend);
 	if (!rc)
@@ -413,6 +432,9 @@ static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **
 					 "ring %s: a record of %zu bytes is too large: the ring takes up to %zu; open it larger",
 					 p->end.name, size, vshm_producer_max_record(p));
 	p->wanted = size;
+	rc = catch_up(p);
+	if (rc)
+		return rc;
 	/* called by the keeper, or just connected: there is news, whether there is room or not */
 	if (!p->end.adrift && !__atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED))
 		rc = attend(p);
@@ -540,6 +562,57 @@ int vshm_producer_commit_burst(struct vshm_producer *p, unsigned count, uint32_t
 	vshmi_unlock(&p->end.region->lock);
 	return 0;
 }
+
+/* ---- for poll.c ---- */
+
+/* Payload bytes that are reserved and not committed, plus 1; 0: nothing. */
+static uint64_t held(const struct vshm_producer *p)
+{
+	if (p->burst && burst_stands(p, p->burst))
+		return p->burst_size + 1;
+	return p->tx.reserved > p->adrift_reserved ? p->tx.reserved : p->adrift_reserved;
+}
+
+/* Reserves nothing: what is reserved stays so if it is enough, and what is to be said waits for the next reserve. */
+static int look_only(struct vshm_producer *p, int (*how)(void *end))
+{
+	void *unused;
+	int rc;
+
+	if (p->news || held(p) > p->wanted)
+		return p->news;
+	if (p->wanted > vshm_producer_max_record(p))
+		return -EMSGSIZE;
+	rc = vshmi_tx_reserve_fast(&p->tx, p->wanted, &unused) ? 0 : how(p);
+	p->tx.reserved = p->adrift_reserved = p->burst = 0;
+	if (rc && rc != -EAGAIN) {
+		p->news = rc;
+		vshmi_tx_call_attention(&p->tx);
+	}
+	return rc;
+}
+
+static int look_for_poll(void *end)
+{
+	return look_only(end, look_for_room);
+}
+
+/* One that was called has to look at its consumer first. */
+static int quick_look_for_poll(void *end)
+{
+	struct vshm_producer *p = end;
+	bool called = !__atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED);
+
+	return look_only(p, called ? look_for_room : quick_look_for_room);
+}
+
+const struct vshmi_pollable vshmi_pollable_producer = {
+	.quick = quick_look_for_poll,
+	.look = look_for_poll,
+	.arm = arm_for_room,
+	.disarm = disarm,
+	.connected = connected,
+};
 
 /* Publishes what is not yet, wherever the ring stands. */
 static void publish_rest(struct vshm_producer *p)

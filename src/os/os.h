@@ -73,6 +73,14 @@ bool vshmi_membarrier_register(void);
 /* A full memory barrier on every running thread of every registered process; false when denied. */
 bool vshmi_membarrier(void);
 
+/* ---- eventfd.c ---- */
+
+/* A descriptor that is readable from a signal until it is cleared. It, or -ENOMEM, -EIO and the like. */
+int vshmi_eventfd_open(void);
+void vshmi_eventfd_signal(int fd);
+void vshmi_eventfd_clear(int fd);
+void vshmi_eventfd_close(int fd);
+
 /* ---- clock.c ---- */
 
 int64_t vshmi_clock_ns(void);      /* CLOCK_MONOTONIC */

@@ -2,13 +2,15 @@
 /*
  * The keeper: one thread per attached region. It holds the slot (the kernel marks the alive word when it dies), beats the
  * heart, and looks around once per beat: who became suspect, who asks for a producer of ours, whether the region was
- * replaced or this peer evicted. It wakes waiters; it never touches a ring that has a consumer.
+ * replaced or this peer evicted. It wakes waiters; it never touches a ring that has a consumer. For a program with an
+ * event loop it also listens to the bells (fd.c).
  */
 #include "region/region.h"
 
 enum phase {
 	STARTING,
 	RUNNING,
+	LISTENING, /* for a descriptor, too */
 	FAILED,
 	STOPPING,
 };
@@ -22,12 +24,6 @@ static void set_phase(struct vshm_region *region, uint32_t phase)
 static uint32_t get_phase(const struct vshm_region *region)
 {
 	return __atomic_load_n(&region->keeper_phase, __ATOMIC_ACQUIRE);
-}
-
-void vshmi_region_kick(struct vshm_region *region)
-{
-	vshmi_store_release32(&region->kick, vshmi_load32(&region->kick) + 1); /* only the keeper writes it */
-	vshmi_futex_wake(vshmi_futex_address(&region->kick));
 }
 
 /*
@@ -108,7 +104,7 @@ static void look_at_peers(struct vshm_region *region)
 }
 
 /* `paused`: this process was stopped itself, so that nobody else is to blame for a heart that seems to stand still. */
-static void beat(struct vshm_region *region, uint64_t *count, bool paused)
+static void beat(struct vshm_region *region, struct vshmi_ears *ears, uint64_t *count, bool paused)
 {
 	vshmi_lock(&region->lock);
 	if (paused)
@@ -118,6 +114,7 @@ static void beat(struct vshm_region *region, uint64_t *count, bool paused)
 		look_at_peers(region);
 		vshmi_grant_requests(region);
 		call_attention(region, false);
+		vshmi_ears_note_peers(ears, region);
 	}
 	vshmi_unlock(&region->lock);
 }
@@ -125,8 +122,10 @@ static void beat(struct vshm_region *region, uint64_t *count, bool paused)
 static void keep(void *arg)
 {
 	struct vshm_region *region = arg;
+	struct vshmi_ears ears = {0};
+	int64_t last, due = 0;
+	uint32_t phase;
 	uint64_t count;
-	int64_t last;
 
 	region->keeper_result = vshmi_slot_take(region, region->keeper_why);
 	if (region->keeper_result) {
@@ -136,14 +135,20 @@ static void keep(void *arg)
 	count = vshmi_load64(&region->section->heartbeat);
 	set_phase(region, RUNNING);
 	last = vshmi_clock_ns();
-	while (get_phase(region) == RUNNING) {
+	while ((phase = get_phase(region)) == RUNNING || phase == LISTENING) {
 		const uint32_t *word = &region->keeper_phase;
-		uint32_t running = RUNNING;
 		int64_t now = vshmi_clock_ns();
 
-		beat(region, &count, now - last > (int64_t)region->lease_ms * 500000); /* half a lease */
-		last = now;
-		(void)vshmi_futex_wait(&word, &running, 1, (int64_t)region->beat_ms * 1000000);
+		if (now >= due || ears.alarm) {
+			ears.alarm = false;
+			beat(region, &ears, &count, now - last > (int64_t)region->lease_ms * 500000); /* half a lease */
+			last = now;
+			due = now + (int64_t)region->beat_ms * 1000000;
+		}
+		if (phase == LISTENING)
+			vshmi_ears_listen(&ears, region, word, phase, due);
+		else
+			(void)vshmi_futex_wait(&word, &phase, 1, due - now);
 	}
 	vshmi_slot_leave(region);
 }
@@ -170,6 +175,12 @@ int vshmi_keeper_start(struct vshm_region *region, char *why)
 	vshmi_thread_join(region->keeper);
 	region->keeper = NULL;
 	return region->keeper_result;
+}
+
+void vshmi_keeper_listen(struct vshm_region *region)
+{
+	__atomic_store_n(&region->listens, 1, __ATOMIC_RELEASE);
+	set_phase(region, LISTENING);
 }
 
 void vshmi_keeper_stop(struct vshm_region *region)

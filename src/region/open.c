@@ -373,6 +373,7 @@ int vshm_region_close(struct vshm_region *region)
 	if (!vshmi_observes(region)) {
 		close_ends(region);
 		vshmi_keeper_stop(region);
+		vshmi_fd_close(region);
 	}
 	vshmi_region_unmap(region);
 	free_handles(region);

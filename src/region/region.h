@@ -22,6 +22,12 @@
 /* After the kernel's mark alone, where nothing says that the whole process is gone. Not a fence against the hostile. */
 #define VSHMI_GRACE_NS (INT64_C(2) * 1000 * 1000 * 1000)
 
+/* A sleep ends by itself after so long, so that a lost doorbell costs time and never a hang. */
+#define VSHMI_RECHECK_NS (INT64_C(100) * 1000 * 1000)
+
+/* While waiting for the fence, for a peer that cannot ring, or while somebody floods the bells. */
+#define VSHMI_SHORT_NS (INT64_C(1) * 1000 * 1000)
+
 /* The other end of a ring, as this peer knows it. */
 struct vshmi_link {
 	uint64_t id; /* of the other entry; 0: nobody */
@@ -98,6 +104,18 @@ struct vshmi_peer {
 	int64_t beat_seen_ns, died_seen_ns;
 };
 
+/* What vshm_region_event() told last of a peer. */
+enum vshmi_standing {
+	VSHMI_ABSENT = 0,
+	VSHMI_PRESENT,
+	VSHMI_SUSPECTED,
+};
+
+struct vshmi_told {
+	enum vshmi_standing standing;
+	uint64_t incarnation;
+};
+
 #define VSHMI_HANDLE_SIZE 4096u /* an end has a page of its own */
 
 struct vshm_region {
@@ -119,6 +137,9 @@ struct vshm_region {
 	void *log_arg;
 	struct vshmi_shared_section *section; /* own */
 	struct vshmi_peer peer[VSHM_MAX_PEERS];
+	struct vshmi_told told[VSHM_MAX_PEERS];
+	vshm_peer next_told;
+	bool telling; /* events are looked for */
 	struct vshmi_own own[VSHM_ENTRIES];
 	struct vshmi_end *handles;
 	struct vshmi_lender *lender; /* lender.c; NULL until there is a pool */
@@ -127,6 +148,11 @@ struct vshm_region {
 	uint32_t status; /* 0, ESTALE, ENODEV; atomic */
 	uint32_t gone;	 /* set by the SIGBUS guard; atomic */
 	struct vshmi_word32 kick; /* private: wakes this process' own waiters */
+	uint32_t cancelled;	  /* waits end with -ECANCELED; atomic, stored before a kick */
+	int fd;		    /* once `listens` */
+	uint32_t listens;   /* the keeper listens for a descriptor; atomic */
+	uint32_t waiting;   /* since it was told last, an end said -EAGAIN; atomic */
+	uint32_t found;	    /* counts what ends found; atomic */
 	struct vshmi_mark mark;
 	struct vshmi_thread *keeper;
 	uint32_t keeper_phase; /* a private futex, keeper.c */
@@ -152,6 +178,18 @@ static inline int vshmi_region_usable(const struct vshm_region *region)
 	if (VSHMI_UNLIKELY(__atomic_load_n(&region->gone, __ATOMIC_RELAXED)))
 		return -ENODEV;
 	return -(int)__atomic_load_n(&region->status, __ATOMIC_RELAXED);
+}
+
+/* A waiter looks after it noted the kick word (acquire), so that it either sees this or does not sleep. */
+static inline bool vshmi_region_cancelled(const struct vshm_region *region)
+{
+	return VSHMI_UNLIKELY(__atomic_load_n(&region->cancelled, __ATOMIC_RELAXED));
+}
+
+/* Does the program sleep on a descriptor? Then what has to wait stays armed. */
+static inline bool vshmi_region_listens(const struct vshm_region *region)
+{
+	return VSHMI_UNLIKELY(__atomic_load_n(&region->listens, __ATOMIC_ACQUIRE)); /* pairs with vshmi_keeper_listen() */
 }
 
 static inline bool vshmi_observes(const struct vshm_region *region)
@@ -188,7 +226,40 @@ void vshmi_slot_leave(struct vshm_region *region);
 int vshmi_keeper_start(struct vshm_region *region, char *why);
 void vshmi_keeper_stop(struct vshm_region *region);
 
-/* Wakes all threads of this process that wait in this region. */
+/* From now on it listens to the bells, and signals region->fd when there is news. Lock held. */
+void vshmi_keeper_listen(struct vshm_region *region);
+
+/* ---- fd.c ---- */
+
+/* What a futex wait takes, less the keeper's own word. */
+#define VSHMI_EARS 127u
+
+/* What the keeper listens to, and what it heard. Zero at first. */
+struct vshmi_ears {
+	unsigned count, alive; /* alive words from this one on */
+	const struct vshmi_word32 *word[VSHMI_EARS];
+	uint32_t noted[VSHMI_EARS];
+	uint32_t state[VSHM_MAX_PEERS]; /* of the peers, as told last */
+	uint64_t incarnation[VSHM_MAX_PEERS];
+	bool news;  /* the program has not been told */
+	bool alarm; /* an alive word changed: look at the peers now */
+	struct vshmi_flood flood;
+	uint32_t found;
+	int64_t told_ns;
+};
+
+/* Tells the program what is new, then sleeps until there is more, `phase` is not `expected`, or `until_ns`. */
+void vshmi_ears_listen(struct vshmi_ears *ears, struct vshm_region *region, const uint32_t *phase, uint32_t expected,
+		       int64_t until_ns);
+
+/* Peers that were examined may be news. Lock held. */
+void vshmi_ears_note_peers(struct vshmi_ears *ears, const struct vshm_region *region);
+
+void vshmi_fd_close(struct vshm_region *region);
+
+/* ---- cancel.c ---- */
+
+/* Wakes all threads of this process that wait in this region. Any thread, and signal handlers. */
 void vshmi_region_kick(struct vshm_region *region);
 
 /* ---- peer.c ---- */

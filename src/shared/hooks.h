@@ -73,6 +73,15 @@ static inline bool vshmi_compare_exchange32(struct vshmi_word32 *word, uint32_t 
 	return vshmi_hook_compare_exchange(word, expected, wanted);
 }
 
+static inline void vshmi_increment32(struct vshmi_word32 *word)
+{
+	uint32_t value;
+
+	do
+		value = vshmi_load32(word);
+	while (!vshmi_compare_exchange32(word, value, value + 1));
+}
+
 static inline void vshmi_fence_full(void)
 {
 	vshmi_hook_fence(VSHMI_HOOK_FENCE_FULL);

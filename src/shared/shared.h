@@ -74,6 +74,12 @@ static inline bool vshmi_compare_exchange32(struct vshmi_word32 *word, uint32_t 
 	return __atomic_compare_exchange_n(&word->shared_, &expected, wanted, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
+/* Only for words of this process that several of its threads write: between peers each word has one writer. */
+static inline void vshmi_increment32(struct vshmi_word32 *word)
+{
+	__atomic_fetch_add(&word->shared_, 1, __ATOMIC_RELEASE);
+}
+
 /* Orders all that came before, stores too, before all that comes after, loads too. */
 static inline void vshmi_fence_full(void)
 {

@@ -14,13 +14,15 @@
 
 /*
  * One who wants to sleep. `words` may be in other peers' memory; a change of any of them, or a wake, ends the sleep.
+ * Who waits for one of several things arms for all of them, then looks at all of them; what arm() returns then changes
+ * when any of the positions does.
  */
 struct vshmi_sleeper {
 	int (*look)(void *end);	   /* -EAGAIN: nothing yet; anything else ends the wait */
 	uint64_t (*arm)(void *end); /* tells the other side what is waited for; returns that, as a number */
 	void (*disarm)(void *end);
 	void *end;
-	bool light; /* the other side relies on this side's membarrier instead of fencing */
+	bool light; /* somebody waited for relies on this side's membarrier instead of fencing */
 	bool deaf;  /* somebody waited for cannot ring: sleep only for short */
 	unsigned count;
 	const struct vshmi_word32 *words[VSHMI_WAIT_WORDS];
@@ -28,11 +30,21 @@ struct vshmi_sleeper {
 
 /* ---- sleep.c ---- */
 
+/* Listens to one more word, if it is not there yet; where there is no room for it, the sleeper is deaf. */
+void vshmi_sleeper_add(struct vshmi_sleeper *sleeper, const struct vshmi_word32 *word);
+
 /*
  * Arms, looks again, and sleeps for at most `timeout_ns`: what look() said; -EAGAIN after a sleep, and when the look changed
  * what has to be waited for. `*slept` tells whether it came to a sleep. -EFAULT: a word cannot be read.
  */
 int vshmi_sleep_once(const struct vshmi_sleeper *sleeper, int64_t timeout_ns, bool *slept);
+
+/*
+ * Does not sleep, but leaves that to another thread, which has noted the words all the time: arms, looks again, and stays
+ * armed if there is nothing. What look() said. `*stands` false with -EAGAIN: it changes all the time what has to be waited
+ * for, so look again soon.
+ */
+int vshmi_stay_armed(const struct vshmi_sleeper *sleeper, bool *stands);
 
 /* ---- spin.c ---- */
 

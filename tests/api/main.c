@@ -31,6 +31,10 @@ static const struct {
 	{"many", suite_many},
 	{"latest", suite_latest},
 	{"pool", suite_pool},
+	{"poll", suite_poll},
+	{"cancel", suite_cancel},
+	{"events", suite_events},
+	{"fd", suite_fd},
 };
 
 static int is_wanted(const char *name, int argc, char **argv)

@@ -109,5 +109,9 @@ Suite *suite_quarantine(void);
 Suite *suite_many(void);
 Suite *suite_latest(void);
 Suite *suite_pool(void);
+Suite *suite_poll(void);
+Suite *suite_cancel(void);
+Suite *suite_events(void);
+Suite *suite_fd(void);
 
 #endif

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The classic pair: consumer first, producer first, and a consumer that follows a producer through its ends.
+# The classic pair: consumer first, producer first, and a consumer that follows a producer through its ends. Two event loops.
 set -euo pipefail
 bin=${VSHM_BIN:?set by ctest}
 scratch=$(mktemp -d)
@@ -70,5 +70,38 @@ await "$log" "^consumer: 7000 frames, then: "
 kill -TERM $consumer
 wait $consumer || fail "consumer --follow"
 ok "followed a producer that ended, one that was killed, and one more: $(tail -n 1 "$log")"
+"$bin/vshmctl" destroy "file:$region" >/dev/null || fail "destroy"
+
+# Two event loops talk: what goes into one comes out of the other, both ways; one is killed, another comes.
+mkdir "$scratch/in"
+mkfifo "$scratch/in/one" "$scratch/in/two"
+"$bin/epoll_loop" "$region" here there <"$scratch/in/one" >"$log" 2>&1 &
+one=$!
+exec 8>"$scratch/in/one"
+"$bin/epoll_loop" "$region" there here <"$scratch/in/two" >"$scratch/other" 2>&1 &
+two=$!
+exec 9>"$scratch/in/two"
+await "$log" '^peer [01] joined'
+for i in $(seq 20); do
+	echo "ping $i" >&8
+	await "$scratch/other" "^< ping $i\$"
+	echo "pong $i" >&9
+	await "$log" "^< pong $i\$"
+done
+kill -9 $two
+wait $two 2>/dev/null || true
+await "$log" '^peer [01] died'
+exec 9>&-
+"$bin/epoll_loop" "$region" there here <"$scratch/in/two" >"$scratch/other" 2>&1 &
+two=$!
+exec 9>"$scratch/in/two"
+echo "again" >&9
+await "$log" '^< again'
+exec 9>&-
+wait $two || fail "the second loop"
+await "$log" '^peer [01] left'
+exec 8>&-
+wait $one || fail "the first loop"
+ok "two event loops talked, and one was killed"
 "$bin/vshmctl" destroy "file:$region" >/dev/null || fail "destroy"
 echo "checks: $passed passed, 0 failed"

@@ -10,6 +10,8 @@
 
 #define RIVAL "a rival only wants to know whether the entry is open; writer and reader need it"
 
+#define LOOKS_AGAIN "whoever is told arms and looks again, and the fence or membarrier between the two orders more"
+
 /* Orders that nothing here needs, and why they are there all the same. */
 static const struct {
 	struct vmc_site site;
@@ -19,6 +21,11 @@ static const struct {
 	 "the fence or membarrier between note and look orders more"},
 	{{"consumer", "acquire load of", "consumer's bell"},
 	 "the fence or membarrier between note and look orders more"},
+	{{"consumer", "acquire load of", "descriptor"}, LOOKS_AGAIN},
+	{{"keeper", "release store of", "descriptor"}, LOOKS_AGAIN},
+	{{"keeper", "acquire load of", "consumer's bell"}, LOOKS_AGAIN},
+	{{"keeper", "acquire load of", "consumer is done"}, "of one that is done nothing is read"},
+	{{"consumer", "release store of", "consumer is done"}, "of one that is done nothing is read"},
 	{{"writer", "release fence after store of", "magic"}, "the checksum refuses a mixture of old and new"},
 	{{"writer", "release clearing of", "entry's state"}, "of a free entry nothing else is used"},
 	{{"writer", "release clearing of", "other's id"}, "of nobody nothing else is used"},

@@ -20,6 +20,7 @@ struct setting {
 	unsigned char burst; /* records per publication */
 	bool fence; /* both sides fence; else the sleeper's membarrier */
 	bool ends; /* the consumer does not know how many there are: it reads up to the end of the stream */
+	bool loop; /* the consumer sleeps on a descriptor, and a keeper on the bell in its place */
 	bool leaves; /* the consumer leaves after the first record, and the producer does not wait for more */
 };
 
@@ -31,6 +32,8 @@ static struct {
 	struct vshmi_word64 head, consumer_armed;
 	struct vshmi_word32 producer_bell;
 	struct vshmi_word32 consumer_state;
+	struct vshmi_word32 descriptor; /* counts what its keeper told the consumer, as an eventfd does */
+	struct vshmi_word32 consumer_done;
 } shared;
 
 /* Each struct belongs to one thread. */
@@ -67,6 +70,8 @@ static void declare(void)
 	vmc_name(&shared.consumer_state, sizeof(shared.consumer_state), "consumer's state");
 	vmc_name(&shared.consumer_bell, sizeof(shared.consumer_bell), "consumer's bell");
 	vmc_name(&shared.producer_bell, sizeof(shared.producer_bell), "producer's bell");
+	vmc_name(&shared.descriptor, sizeof(shared.descriptor), "descriptor");
+	vmc_name(&shared.consumer_done, sizeof(shared.consumer_done), "consumer is done");
 }
 
 static void setup(void)
@@ -251,6 +256,43 @@ static void disarm_consumer(void *end)
 	vshmi_rx_disarm(&consumer.rx);
 }
 
+/* As an event loop: what the keeper tells after the descriptor was noted (dispatched) wakes it. */
+static void loop_with(const struct vshmi_sleeper *sleeper)
+{
+	const uint32_t *descriptor = vshmi_futex_address(&shared.descriptor);
+	int rc = -EAGAIN;
+
+	while (rc == -EAGAIN) {
+		uint32_t seen = vshmi_load_acquire32(&shared.descriptor);
+		bool stands;
+
+		rc = sleeper->look(NULL);
+		if (rc == -EAGAIN)
+			rc = vshmi_stay_armed(sleeper, &stands);
+		if (rc == -EAGAIN && stands)
+			(void)vshmi_futex_wait(&descriptor, &seen, 1, INT64_MAX);
+	}
+	VMC_ASSERT(!rc, "the consumer accuses the other: rule %u", consumer.rx.fault.rule);
+}
+
+/* What vshmi_ears_listen() does. */
+static void keep(void)
+{
+	const uint32_t *words[2] = {vshmi_futex_address(&shared.consumer_bell),
+				    vshmi_futex_address(&shared.consumer_done)};
+	uint32_t noted[2] = {0, 0}, told = 0;
+
+	while (!vshmi_load_acquire32(&shared.consumer_done)) {
+		uint32_t bell = vshmi_load_acquire32(&shared.consumer_bell);
+
+		if (bell != noted[0]) {
+			noted[0] = bell;
+			ring_bell(&shared.descriptor, &told);
+		}
+		(void)vshmi_futex_wait(words, noted, 2, INT64_MAX);
+	}
+}
+
 static void consumer_waits(void)
 {
 	const struct vshmi_sleeper sleeper = {
@@ -262,7 +304,10 @@ static void consumer_waits(void)
 		.words = {&shared.consumer_bell},
 	};
 
-	wait_with(&sleeper);
+	if (setting()->loop)
+		loop_with(&sleeper);
+	else
+		wait_with(&sleeper);
 }
 
 static void take(const struct vshm_view *view)
@@ -293,6 +338,14 @@ static void consume(void)
 			give_back();
 	}
 	give_back();
+}
+
+static void consume_in_a_loop(void)
+{
+	uint32_t done = 0;
+
+	consume();
+	ring_bell(&shared.consumer_done, &done);
 }
 
 static void consume_and_leave(void)
@@ -332,11 +385,22 @@ static const struct setting leaves = {
 	.size = 16, .records = 3, .length = {8, 8, 8}, .burst = 1, .fence = true, .leaves = true};
 static const struct setting leaves_light = {.size = 16, .records = 3, .length = {8, 8, 8}, .burst = 1, .leaves = true};
 
+static const struct setting loop = {
+	.size = 32, .records = 2, .length = {8, 24}, .burst = 1, .fence = true, .loop = true};
+static const struct setting loop_light = {.size = 32, .records = 2, .length = {8, 24}, .burst = 1, .loop = true};
+
 #define SCENARIO(title, with, old) SCENARIO_WITH(title, with, consume, old)
 #define SCENARIO_WITH(title, with, consumes, old) \
 	{ \
 		.name = title, .declare = declare, .setup = setup, .finish = finish, .setting = &(with), \
 		.thread = {{"producer", produce}, {"consumer", consumes}}, .preemptions = 2, .stale = (old), \
+	}
+
+#define SCENARIO_LOOP(title, with, old) \
+	{ \
+		.name = title, .declare = declare, .setup = setup, .finish = finish, .setting = &(with), \
+		.thread = {{"producer", produce}, {"consumer", consume_in_a_loop}, {"keeper", keep}}, .preemptions = 1, \
+		.stale = (old), \
 	}
 
 const struct vmc_scenario ring_scenarios[] = {
@@ -354,5 +418,7 @@ const struct vmc_scenario ring_scenarios[] = {
 	SCENARIO("end of stream, membarrier", ends_light, 3),
 	SCENARIO_WITH("consumer leaves, fences", leaves, consume_and_leave, 2),
 	SCENARIO_WITH("consumer leaves, membarrier", leaves_light, consume_and_leave, 3),
+	SCENARIO_LOOP("event loop, fences", loop, 1),
+	SCENARIO_LOOP("event loop, membarrier", loop_light, 1),
 };
 const unsigned ring_scenario_count = sizeof(ring_scenarios) / sizeof(ring_scenarios[0]);

@@ -57,6 +57,26 @@ START_TEST(alignment)
 END_TEST
 
 /* RFC 3720 appendix B.4. */
+/* A hundred in a row within 20 ms are met with a hundred naps; slower ones are not. */
+START_TEST(floods)
+{
+	struct vshmi_flood flood = {0, 0, 0};
+	int64_t now = 0;
+
+	for (unsigned i = 0; i < 1000; i++)
+		vshmi_flood_note(&flood, now += 300000);
+	ck_assert(!vshmi_flood_nap(&flood));
+	for (unsigned i = 0; i < 200 && !flood.naps; i++)
+		vshmi_flood_note(&flood, now += 1000);
+	for (unsigned i = 0; i < 100; i++)
+		ck_assert(vshmi_flood_nap(&flood));
+	ck_assert(!vshmi_flood_nap(&flood));
+	for (unsigned i = 0; i < 99; i++)
+		vshmi_flood_note(&flood, now += 1000);
+	ck_assert(!vshmi_flood_nap(&flood));
+}
+END_TEST
+
 START_TEST(checksum_of_the_standard)
 {
 	unsigned char bytes[32];
@@ -145,6 +165,7 @@ int main(void)
 	tcase_add_test(tc, round_up_to_power_of_two);
 	tcase_add_test(tc, ranges);
 	tcase_add_test(tc, alignment);
+	tcase_add_test(tc, floods);
 	tcase_add_test(tc, checksum_of_the_standard);
 	tcase_add_test(tc, checksum_in_pieces);
 	tcase_add_test(tc, every_error_has_a_text_of_its_own);

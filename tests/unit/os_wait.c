@@ -5,6 +5,7 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -277,6 +278,36 @@ END_TEST
 
 #define count_of(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
+/* ---- eventfd ---- */
+
+static bool is_readable(int fd)
+{
+	struct pollfd p = {fd, POLLIN, 0};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+START_TEST(an_eventfd_is_readable_until_cleared)
+{
+	int fd = vshmi_eventfd_open();
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert(!is_readable(fd));
+	vshmi_eventfd_clear(fd); /* never blocks */
+	vshmi_eventfd_signal(fd);
+	vshmi_eventfd_signal(fd);
+	ck_assert(is_readable(fd));
+	vshmi_eventfd_clear(fd);
+	ck_assert(!is_readable(fd));
+	errno = 77;
+	vshmi_eventfd_clear(fd);
+	ck_assert_int_eq(errno, 77);
+	vshmi_eventfd_close(fd);
+	vshmi_eventfd_signal(fd); /* harmless */
+	ck_assert_int_eq(errno, 77);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("os: wait");
@@ -293,6 +324,7 @@ int main(void)
 	tcase_add_loop_test(tc, waits_where_waitv_is_missing, 0, count_of(denials));
 	tcase_add_test(tc, barriers);
 	tcase_add_test(tc, clocks);
+	tcase_add_test(tc, an_eventfd_is_readable_until_cleared);
 	suite_add_tcase(suite, tc);
 	return unit_run("os-wait", suite);
 }

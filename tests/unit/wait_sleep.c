@@ -158,6 +158,78 @@ START_TEST(unreadable_words_are_told)
 }
 END_TEST
 
+/* ---- for a descriptor ---- */
+
+static uint64_t next_position;
+
+static uint64_t arm_another(void *end)
+{
+	(void)arm(end);
+	return next_position++;
+}
+
+static int stay(uint64_t (*arm_with)(void *end), bool *stands)
+{
+	struct vshmi_sleeper sleeper = {.look = look, .arm = arm_with, .disarm = disarm, .end = steps, .light = true};
+
+	memset(steps, 0, sizeof(steps));
+	return vshmi_stay_armed(&sleeper, stands);
+}
+
+START_TEST(nothing_there_stays_armed)
+{
+	bool stands = false;
+
+	ck_is(stay(arm, &stands), -EAGAIN);
+	ck_assert(stands);
+	ck_assert_str_eq(steps, "abla");
+}
+END_TEST
+
+START_TEST(something_there_does_not_stay_armed)
+{
+	bool stands = true;
+
+	look_says = -EPIPE;
+	ck_is(stay(arm, &stands), -EPIPE);
+	ck_assert(!stands);
+	ck_assert_str_eq(steps, "abld");
+}
+END_TEST
+
+/* The look met a pad: armed anew. One that changes for ever is given up. */
+START_TEST(another_position_is_armed_anew)
+{
+	bool stands = false;
+
+	armed_again = 32; /* from the second arming on */
+	ck_is(stay(arm, &stands), -EAGAIN);
+	ck_assert(stands);
+	ck_assert_str_eq(steps, "ablaabla");
+	ck_is(stay(arm_another, &stands), -EAGAIN);
+	ck_assert(!stands);
+	ck_assert_uint_lt(strlen(steps), sizeof(steps) - 1);
+}
+END_TEST
+
+/* ---- many words ---- */
+
+START_TEST(a_word_is_listened_to_once)
+{
+	static struct vshmi_word32 more[VSHMI_WAIT_WORDS + 1];
+	struct vshmi_sleeper sleeper = {.count = 0};
+
+	for (unsigned i = 0; i < VSHMI_WAIT_WORDS; i++)
+		for (unsigned twice = 0; twice < 2; twice++)
+			vshmi_sleeper_add(&sleeper, &more[i]);
+	ck_assert_uint_eq(sleeper.count, VSHMI_WAIT_WORDS);
+	ck_assert(!sleeper.deaf);
+	vshmi_sleeper_add(&sleeper, &more[VSHMI_WAIT_WORDS]);
+	ck_assert_uint_eq(sleeper.count, VSHMI_WAIT_WORDS);
+	ck_assert(sleeper.deaf);
+}
+END_TEST
+
 /* ---- really asleep ---- */
 
 static uint64_t arm_only(void *end)
@@ -249,6 +321,10 @@ int main(void)
 	tcase_add_test(order, another_position_does_not_sleep);
 	tcase_add_test(order, a_denied_membarrier_is_no_reason_not_to_sleep);
 	tcase_add_test(order, unreadable_words_are_told);
+	tcase_add_test(order, nothing_there_stays_armed);
+	tcase_add_test(order, something_there_does_not_stay_armed);
+	tcase_add_test(order, another_position_is_armed_anew);
+	tcase_add_test(order, a_word_is_listened_to_once);
 	tcase_add_checked_fixture(real, setup, NULL);
 	tcase_set_timeout(real, 60);
 	tcase_add_test(real, a_change_ends_the_sleep);
