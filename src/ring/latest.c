@@ -121,7 +121,7 @@ static void begin(struct vshmi_latest_rx *rx, uint64_t tail)
 /* The tail against the position; moves on to the oldest record when the position is no longer in the ring. */
 static int find(struct vshmi_latest_rx *rx, uint64_t tail)
 {
-	uint64_t oldest = vshmi_load_acquire64(rx->oldest_word);
+	uint64_t oldest = vshmi_load64(rx->oldest_word); /* relaxed: all before the tail came with that */
 
 	if (oldest % 8)
 		return broken(rx, VSHM_RULE_TAIL_ALIGN, oldest);
