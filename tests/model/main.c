@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NOTE "the fence or membarrier between note and look orders more"
 #define RIVAL "a rival only wants to know whether the entry is open; writer and reader need it"
 
 /* Orders that nothing here needs, and why they are there all the same. */
@@ -15,10 +16,16 @@ static const struct {
 	struct vmc_site site;
 	const char *reason;
 } equivalents[] = {
-	{{"producer", "acquire load of", "producer's bell"},
-	 "the fence or membarrier between note and look orders more"},
-	{{"consumer", "acquire load of", "consumer's bell"},
-	 "the fence or membarrier between note and look orders more"},
+	{{"producer", "acquire load of", "producer's bell"}, NOTE},
+	{{"consumer", "acquire load of", "consumer's bell"}, NOTE},
+	{{"latest reader", "acquire load of", "reader's bell"}, NOTE},
+	{{"latest producer", "release store of", "reader's bell"}, NOTE},
+	{{"many producer", "acquire load of", "producer's bell"}, NOTE},
+	{{"many producer", "release store of", "reader's bell"}, NOTE},
+	{{"many reader", "acquire load of", "reader's bell"}, NOTE},
+	{{"many reader", "release store of", "producer's bell"}, NOTE},
+	{{"many reader", "acquire fence after load of", "tail"}, "the load of the tail has acquired what it shows"},
+	{{"many reader", "release clearing of", "head"}, "a reader that begins has read nothing"},
 	{{"writer", "release fence after store of", "magic"}, "the checksum refuses a mixture of old and new"},
 	{{"writer", "release clearing of", "entry's state"}, "of a free entry nothing else is used"},
 	{{"writer", "release clearing of", "other's id"}, "of nobody nothing else is used"},
@@ -49,6 +56,18 @@ static const struct vmc_site required[] = {
 	{"producer", "full fence after store of", "producer's armed"},
 	{"consumer", "membarrier after store of", "consumer's armed"},
 	{"consumer", "full fence after store of", "consumer's armed"},
+	{"many producer", "light fence after store of", "tail"},
+	{"many producer", "full fence after store of", "tail"},
+	{"many reader", "light fence after store of", "head"},
+	{"many reader", "full fence after store of", "head"},
+	{"many producer", "membarrier after store of", "producer's armed"},
+	{"many producer", "full fence after store of", "producer's armed"},
+	{"many reader", "membarrier after store of", "reader's armed"},
+	{"many reader", "full fence after store of", "reader's armed"},
+	{"latest producer", "light fence after store of", "tail"},
+	{"latest producer", "full fence after store of", "tail"},
+	{"latest reader", "membarrier after store of", "reader's armed"},
+	{"latest reader", "full fence after store of", "reader's armed"},
 };
 #define REQUIRED (sizeof(required) / sizeof(required[0]))
 
@@ -64,10 +83,20 @@ static void count(bool good)
 
 static const struct vmc_scenario *scenario_at(unsigned index)
 {
-	if (index < wire_scenario_count)
-		return &wire_scenarios[index];
-	index -= wire_scenario_count;
-	return index < ring_scenario_count ? &ring_scenarios[index] : NULL;
+	const struct {
+		const struct vmc_scenario *list;
+		unsigned count;
+	} groups[] = {
+		{wire_scenarios, wire_scenario_count},
+		{ring_scenarios, ring_scenario_count},
+		{many_scenarios, many_scenario_count},
+		{latest_scenarios, latest_scenario_count},
+	};
+
+	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); index -= groups[i++].count)
+		if (index < groups[i].count)
+			return &groups[i].list[index];
+	return NULL;
 }
 
 static void explore_all(bool quick)

@@ -421,6 +421,34 @@ START_TEST(two_liars_one_after_the_other)
 }
 END_TEST
 
+/* It was dropped and granted anew, and does not know of either: what it says is no lie, and it is waited for. */
+START_TEST(one_that_does_not_know_of_its_new_grant)
+{
+	struct herd h;
+
+	herd_open(&h, 64, 0);
+	join(&h, 0);
+	join(&h, 1);
+	fill(&h, 8);
+	claim(&h, 0, 64);
+	claim(&h, 1, VSHM_NOT_STARTED);
+	vshmi_reader_disconnect(&h.tx, &h.reader[1]);
+	grant(&h, 1, 64);
+	claim(&h, 1, 0); /* where the first grant said */
+	fill(&h, 8);
+	ck_assert_uint_eq(h.sent, 8);
+	claim(&h, 1, 48);
+	ck_is(send(&h, 8), -EAGAIN);
+	claim(&h, 1, 80);
+	claim(&h, 0, 80);
+	ck_ok(send(&h, 8));
+	claim(&h, 1, 48); /* by now it knows */
+	ck_is(look(&h), 1);
+	ck_assert_uint_eq(h.reader[1].fault.rule, VSHM_RULE_HEAD_RANGE);
+	herd_close(&h);
+}
+END_TEST
+
 /* A position in an entry that has another user, or in another producer's ring, is neither taken nor a lie. */
 START_TEST(the_head_of_another_says_nothing)
 {
@@ -555,6 +583,7 @@ int main(void)
 	tcase_add_test(tcase, a_liar_has_no_last_word);
 	tcase_add_test(tcase, a_liar_is_named);
 	tcase_add_test(tcase, two_liars_one_after_the_other);
+	tcase_add_test(tcase, one_that_does_not_know_of_its_new_grant);
 	tcase_add_test(tcase, the_head_of_another_says_nothing);
 	tcase_add_test(tcase, each_is_rung_for_itself);
 	tcase_add_test(tcase, the_next_one_is_rung_too);
