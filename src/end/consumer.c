@@ -205,6 +205,8 @@ static int accept_grant(struct vshm_consumer *c, const struct vshm_entry *produc
 	if (producer->flags & VSHM_ENTRY_LATEST)
 		return accept_latest(c, producer);
 	if (producer->other_start % 8 || producer->position - producer->other_start > producer->ring_size) {
+		if (!still_granted(c)) /* dropped meanwhile, and so not waited for: the next look tells */
+			return -EAGAIN;
 		c->rx.fault = (struct vshmi_ring_fault){VSHM_RULE_START, producer->position, producer->other_start};
 		return quarantine(c, producer->ring_offset);
 	}

@@ -16,8 +16,8 @@ struct findings {
 static void add(struct findings *findings, vshm_peer peer, uint32_t rule, uint64_t offset, uint64_t value)
 {
 	if (findings->count < sizeof(findings->list) / sizeof(findings->list[0]))
-		findings->list[findings->count++] =
-			(struct vshm_fault){sizeof(struct vshm_fault), peer, rule, offset, value};
+		findings->list[findings->count++] = (struct vshm_fault){sizeof(struct vshm_fault), peer, rule, offset,
+									value};
 }
 
 static uint64_t entry_offset(uint32_t index, size_t field)
@@ -52,7 +52,8 @@ struct flow {
 static bool names_back(const struct vshm_region *region, const struct vshmi_shared_entry *consumer, vshm_peer peer,
 		       const struct vshm_entry *producer)
 {
-	return vshmi_load_acquire64(&consumer->other_id) == producer->id && vshmi_load32(&consumer->other_peer) == peer &&
+	return vshmi_load_acquire64(&consumer->other_id) == producer->id &&
+	       vshmi_load32(&consumer->other_peer) == peer &&
 	       vshmi_load64(&consumer->other_incarnation) == vshmi_incarnation_load(region->peer[peer].section);
 }
 
@@ -66,8 +67,9 @@ static const struct vshmi_shared_entry *granted_entry(const struct vshm_region *
 		return NULL;
 	for (uint32_t i = 0; i < VSHM_ENTRIES; i++)
 		if (vshmi_entry_id(&other->section->directory[i]) == grant->id)
-			return names_back(region, &other->section->directory[i], peer, producer) ?
-				       &other->section->directory[i] : NULL;
+			return names_back(region, &other->section->directory[i], peer, producer)
+				       ? &other->section->directory[i]
+				       : NULL;
 	return NULL;
 }
 
@@ -108,6 +110,24 @@ static void check_records(struct findings *findings, vshm_peer peer, uint64_t ri
 		add(findings, peer, rule, ring_offset + (at & (flow->size - 1)), header);
 }
 
+/*
+ * In a one-to-many ring a consumer can be dropped at any moment, and granted anew before it knows: then its position holds
+ * nothing back, and says nothing.
+ */
+static bool counts(const struct flow *flow, const struct vshmi_shared_section *section,
+		   const struct vshm_entry *producer, const struct vshm_grant *grant)
+{
+	const struct vshmi_shared_grant *table = vshmi_grant_table(section, producer);
+
+	if (!producer->grants)
+		return true;
+	for (uint32_t i = 0; i < producer->grants; i++)
+		if (vshmi_load_acquire64(&table[i].id) == grant->id)
+			return vshmi_load64(&table[i].start) == grant->start &&
+			       (int64_t)(flow->head - grant->start) >= 0;
+	return false;
+}
+
 static void check_flow(struct findings *findings, const struct vshm_region *region, vshm_peer peer, uint32_t index,
 		       const struct vshm_entry *entry, const struct vshm_grant *grant)
 {
@@ -126,6 +146,8 @@ static void check_flow(struct findings *findings, const struct vshm_region *regi
 		return;
 	if (flow.head % 8 || flow.tail % 8)
 		return; /* found elsewhere */
+	if (!counts(&flow, section, entry, grant))
+		return;
 	if ((int64_t)(flow.tail - flow.head) < 0)
 		add(findings, grant->peer, VSHM_RULE_HEAD_RANGE,
 		    (uint64_t)((const char *)&consumer->position - (const char *)region->peer[grant->peer].section),
@@ -168,8 +190,9 @@ static void check_superblocks(struct findings *findings, const struct vshm_regio
 		struct vshm_superblock superblock;
 		struct vshm_fault fault;
 
-		if (segment->base && vshmi_superblock_read((const struct vshmi_shared_superblock *)(const void *)segment->base,
-							   segment->size, &superblock, &fault))
+		if (segment->base &&
+		    vshmi_superblock_read((const struct vshmi_shared_superblock *)(const void *)segment->base,
+					  segment->size, &superblock, &fault))
 			add(findings, VSHM_PEER_ANY, fault.rule, fault.offset, fault.value);
 	}
 }

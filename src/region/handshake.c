@@ -421,7 +421,9 @@ int vshmi_request_step(struct vshm_region *region, struct vshmi_end *end, struct
 		return -EAGAIN; /* changing: the next look tells */
 	if (granted_to(region, end, link->peer, entry, &grant)) {
 		entry->other_start = grant.start;
-		return note_grant(region, end, entry) ? 0 : -EAGAIN;
+		/* a grant in the table is newer than the copied entry, and starts at what was published by then */
+		entry->position = vshmi_load_acquire64(&link->entry->position);
+		return note_grant(region, end, entry) && still_chosen(link) ? 0 : -EAGAIN;
 	}
 	if (vshmi_producer_is_orphan(region, link->peer, entry)) {
 		end->granted = NULL;

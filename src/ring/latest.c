@@ -95,11 +95,14 @@ static int broken(struct vshmi_latest_rx *rx, uint32_t rule, uint64_t value)
 	return -EPROTO;
 }
 
-/* After a copy: is what was copied none of the record at the position any more? */
+/*
+ * After a copy: is what was copied none of the record at the position any more? The id, too, because a reader that stood
+ * still for long may find the memory, and these very words, in another ring's use.
+ */
 static bool overwritten(const struct vshmi_latest_rx *rx)
 {
-	vshmi_fence_acquire(); /* pairs with the release fence in make_room() */
-	return (int64_t)(vshmi_load64(rx->oldest_word) - rx->position) > 0;
+	vshmi_fence_acquire(); /* pairs with the release fences in make_room() and vshmi_entry_open() */
+	return (int64_t)(vshmi_load64(rx->oldest_word) - rx->position) > 0 || vshmi_load64(rx->id_word) != rx->id;
 }
 
 static uint64_t load_at(const struct vshmi_latest_rx *rx, uint64_t position)
@@ -118,7 +121,7 @@ static void begin(struct vshmi_latest_rx *rx, uint64_t tail)
 /* The tail against the position; moves on to the oldest record when the position is no longer in the ring. */
 static int find(struct vshmi_latest_rx *rx, uint64_t tail)
 {
-	uint64_t oldest = vshmi_load_acquire64(rx->oldest_word);
+	uint64_t oldest = vshmi_load64(rx->oldest_word); /* relaxed: all before the tail came with that */
 
 	if (oldest % 8)
 		return broken(rx, VSHM_RULE_TAIL_ALIGN, oldest);

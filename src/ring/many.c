@@ -16,6 +16,7 @@ void vshmi_reader_connect(struct vshmi_tx *tx, struct vshmi_reader *reader, uint
 		.fence = fence && armed,
 		.from = *from,
 		.armed = armed,
+		.start = start,
 		.head = start,
 	};
 }
@@ -35,13 +36,32 @@ static uint64_t behind(const struct vshmi_tx *tx, const struct vshmi_reader *rea
 	return tx->tail - reader->head;
 }
 
+/*
+ * A consumer that was dropped and granted anew may not know either: while it has returned nothing, a position before its start
+ * is one of its former grant.
+ */
+static bool takes_its_time(const struct vshmi_reader *reader)
+{
+	return reader->head == reader->start && reader->fault.rule == VSHM_RULE_HEAD_RANGE &&
+	       (int64_t)(reader->fault.value - reader->start) < 0;
+}
+
+static bool lies(const struct vshmi_tx *tx, struct vshmi_reader *reader)
+{
+	if (!reader->connected || !vshmi_head_take(&reader->from, tx->published, &reader->head, &reader->fault))
+		return false;
+	if (!takes_its_time(reader))
+		return true;
+	reader->fault = (struct vshmi_ring_fault){0, 0, 0};
+	return false;
+}
+
 int vshmi_readers_look(struct vshmi_tx *tx, struct vshmi_reader readers[], unsigned count)
 {
 	int broken = -1, slowest;
 
 	for (unsigned i = 0; i < count; i++)
-		if (readers[i].connected &&
-		    vshmi_head_take(&readers[i].from, tx->published, &readers[i].head, &readers[i].fault))
+		if (lies(tx, &readers[i]))
 			broken = (int)i;
 	slowest = vshmi_readers_slowest(tx, readers, count);
 	if (slowest >= 0)

@@ -220,8 +220,8 @@ struct vshmi_reader {
 	bool fence; /* between kernels: fence before the look at `armed` */
 	struct vshmi_head from;
 	const struct vshmi_word64 *armed; /* NULL: it only polls */
-	uint64_t head; /* last lawful value seen */
-	uint64_t rung; /* the armed position that was rung last */
+	uint64_t start, head; /* where it began; last lawful value seen */
+	uint64_t rung;	      /* the armed position that was rung last */
 	struct vshmi_ring_fault fault;
 };
 

@@ -20,6 +20,7 @@ static uint64_t call;
 static unsigned loads_left;
 static const void *hints[HINTS];
 static unsigned hint_count;
+static const void *renewed_by;
 
 static volatile uint8_t sink;
 
@@ -36,6 +37,7 @@ void fetch_begin(const uint8_t *data, size_t size)
 	input = data;
 	input_size = size;
 	hint_count = 0;
+	renewed_by = NULL;
 	until_mutation = fetch_byte();
 	fetch_call(0);
 }
@@ -101,6 +103,11 @@ void fetch_hint(const void *word)
 	hints[hint_count++] = word;
 }
 
+void fetch_renewed_by(const void *word)
+{
+	renewed_by = word;
+}
+
 static bool is_hint(const void *word)
 {
 	for (unsigned i = 0; i < hint_count; i++)
@@ -115,6 +122,8 @@ static void count_load(const void *word)
 
 	if (!loads_left--)
 		fetch_fail("more loads than the call may do");
+	if (word == renewed_by)
+		call++;
 	while (loaded[slot].call == call && loaded[slot].word != word)
 		slot = (slot + 1) & (TABLE - 1);
 	if (loaded[slot].call == call && !is_hint(word))

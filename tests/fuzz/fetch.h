@@ -25,6 +25,9 @@ void fetch_call(unsigned loads);
 /* This word may be loaded more than once in a call: it frames others, or is a hint. Until the next fetch_begin(). */
 void fetch_hint(const void *word);
 
+/* A load of this word begins a new try inside a call: the others may be loaded once more. Until the next fetch_begin(). */
+void fetch_renewed_by(const void *word);
+
 /* Ends the program: the library did what it must not do. */
 void fetch_fail(const char *what) __attribute__((noreturn));
 #define FETCH_ASSERT(condition) ((condition) ? (void)0 : fetch_fail(#condition))

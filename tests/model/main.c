@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NOTE "the fence or membarrier between note and look orders more"
 #define RIVAL "a rival only wants to know whether the entry is open; writer and reader need it"
 
 #define LOOKS_AGAIN "whoever is told arms and looks again, and the fence or membarrier between the two orders more"
@@ -17,10 +18,16 @@ static const struct {
 	struct vmc_site site;
 	const char *reason;
 } equivalents[] = {
-	{{"producer", "acquire load of", "producer's bell"},
-	 "the fence or membarrier between note and look orders more"},
-	{{"consumer", "acquire load of", "consumer's bell"},
-	 "the fence or membarrier between note and look orders more"},
+	{{"producer", "acquire load of", "producer's bell"}, NOTE},
+	{{"consumer", "acquire load of", "consumer's bell"}, NOTE},
+	{{"latest reader", "acquire load of", "reader's bell"}, NOTE},
+	{{"latest producer", "release store of", "reader's bell"}, NOTE},
+	{{"many producer", "acquire load of", "producer's bell"}, NOTE},
+	{{"many producer", "release store of", "reader's bell"}, NOTE},
+	{{"many reader", "acquire load of", "reader's bell"}, NOTE},
+	{{"many reader", "release store of", "producer's bell"}, NOTE},
+	{{"many reader", "acquire fence after load of", "tail"}, "the load of the tail has acquired what it shows"},
+	{{"many reader", "release clearing of", "head"}, "a reader that begins has read nothing"},
 	{{"consumer", "acquire load of", "descriptor"}, LOOKS_AGAIN},
 	{{"keeper", "release store of", "descriptor"}, LOOKS_AGAIN},
 	{{"keeper", "acquire load of", "consumer's bell"}, LOOKS_AGAIN},
@@ -56,6 +63,18 @@ static const struct vmc_site required[] = {
 	{"producer", "full fence after store of", "producer's armed"},
 	{"consumer", "membarrier after store of", "consumer's armed"},
 	{"consumer", "full fence after store of", "consumer's armed"},
+	{"many producer", "light fence after store of", "tail"},
+	{"many producer", "full fence after store of", "tail"},
+	{"many reader", "light fence after store of", "head"},
+	{"many reader", "full fence after store of", "head"},
+	{"many producer", "membarrier after store of", "producer's armed"},
+	{"many producer", "full fence after store of", "producer's armed"},
+	{"many reader", "membarrier after store of", "reader's armed"},
+	{"many reader", "full fence after store of", "reader's armed"},
+	{"latest producer", "light fence after store of", "tail"},
+	{"latest producer", "full fence after store of", "tail"},
+	{"latest reader", "membarrier after store of", "reader's armed"},
+	{"latest reader", "full fence after store of", "reader's armed"},
 };
 #define REQUIRED (sizeof(required) / sizeof(required[0]))
 
@@ -71,10 +90,20 @@ static void count(bool good)
 
 static const struct vmc_scenario *scenario_at(unsigned index)
 {
-	if (index < wire_scenario_count)
-		return &wire_scenarios[index];
-	index -= wire_scenario_count;
-	return index < ring_scenario_count ? &ring_scenarios[index] : NULL;
+	const struct {
+		const struct vmc_scenario *list;
+		unsigned count;
+	} groups[] = {
+		{wire_scenarios, wire_scenario_count},
+		{ring_scenarios, ring_scenario_count},
+		{many_scenarios, many_scenario_count},
+		{latest_scenarios, latest_scenario_count},
+	};
+
+	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); index -= groups[i++].count)
+		if (index < groups[i].count)
+			return &groups[i].list[index];
+	return NULL;
 }
 
 static void explore_all(bool quick)

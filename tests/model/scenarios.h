@@ -9,5 +9,9 @@ extern const struct vmc_scenario ring_scenarios[];
 extern const unsigned ring_scenario_count;
 extern const struct vmc_scenario wire_scenarios[];
 extern const unsigned wire_scenario_count;
+extern const struct vmc_scenario many_scenarios[];
+extern const unsigned many_scenario_count;
+extern const struct vmc_scenario latest_scenarios[];
+extern const unsigned latest_scenario_count;
 
 #endif

@@ -21,9 +21,9 @@
 #define STACK_SIZE 65536
 #define DECISIONS 8192
 #define STEPS 20000
-#define SITES 64
+#define SITES 128
 #define SITE_CACHE 1024
-#define SCENARIOS 32
+#define SCENARIOS 48
 
 enum state { READY, ASLEEP, ENDED };
 
