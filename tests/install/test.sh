@@ -44,7 +44,7 @@ done
 if [ -d "$prefix/share/man/man3" ]; then
 	while read -r name; do
 		[ -s "$prefix/share/man/man3/$name.3" ] || fail "$name has no page of section 3"
-	done < <(sed -n 's/^\t\(vshm_\(region\|producer\|consumer\)_[a-z_]*\);/\1/p' "$VSHM_SOURCE_DIR/pkg/libvshm.map")
+	done < <(sed -n 's/^\t\(vshm_\(region\|producer\|consumer\|pool\)_[a-z_]*\);/\1/p' "$VSHM_SOURCE_DIR/pkg/libvshm.map")
 fi
 ok "files are in place"
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """pages.py ROOT CC: each public header has its page of section 3, with every function, its errors, and code that compiles.
 
-The prototypes of a synopsis are compiled beside the header: one that says something else is an error of the compiler.
+A function has a section "## NAME" that has its errors, or the page mentions both anywhere. The prototypes of a synopsis are
+compiled beside the header: one that says something else is an error of the compiler.
 """
 import os
 import re
@@ -54,6 +55,8 @@ def programs(page, synopsis):
     for title, text in chapters.items():
         if title == "SYNOPSIS" and synopsis or title in ("EXAMPLE", "EXAMPLES"):
             for block in code_blocks(text):
+                if title == "SYNOPSIS":  # a structure that is shown is in the header already
+                    block = re.sub(r"^struct \w+ \{.*?^\};\n", "", block, flags=re.M | re.S)
                 if block.startswith("#include"):
                     yield title.lower(), block
 
@@ -71,13 +74,14 @@ def compiles(root, compiler, scratch, code):
 def missing(header, page, name):
     """What the page of a header does not say."""
     synopsis = " ".join(code_blocks(titled(page, 1).get("SYNOPSIS", "")))
+    prose = "".join(text for title, text in titled(page, 1).items() if title not in ("NAME", "SYNOPSIS"))
     sections = titled(page, 2)
     for function, errors in functions(header).items():
         if not re.search(rf"\b{function}\(", synopsis):
             yield f"{function}() is not in the synopsis"
-        text = next((text for title, text in sections.items() if function in re.findall(r"\w+", title)), None)
-        if text is None:
-            yield f'{function}() has no section "## {function}"'
+        text = next((text for title, text in sections.items() if function in re.findall(r"\w+", title)), prose)
+        if text is prose and not re.search(rf"\b{function}\b", prose):
+            yield f"{function}() is not explained"
             continue
         for error in sorted(errors - set(re.findall(r"\bE[A-Z0-9]+\b", text))):
             yield f"{function}(): {error} is in vshm/{name}.h, and not here"

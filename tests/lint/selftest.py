@@ -98,7 +98,7 @@ COMPILED = [
 PAGES = [
     ("vshm_new() is not in the synopsis", append("include/vshm/ring.h", "VSHM_API int vshm_new(void);")),
     ("region.h has no page", lambda root: os.remove(os.path.join(root, "pkg/man/vshm_region.3.scd"))),
-    ('vshm_producer_flush() has no section', replace("pkg/man/vshm_ring.3.scd", r"^## vshm_producer_flush$", "## flush")),
+    ("vshm_region_register() is not explained", replace("pkg/man/vshm_region.3.scd", r"^## vshm_region_register$", "## other")),
     ("vshm_region_evict(): EBUSY is in vshm/region.h",
      replace("pkg/man/vshm_region.3.scd", r"EBUSY \(it lives", "EAGAIN (it lives")),
     ("vshm_ring.3.scd: synopsis: ",
