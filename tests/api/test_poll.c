@@ -325,7 +325,9 @@ START_TEST(no_wake_up_is_lost)
 	join(thread);
 	ck_ok(vshm_consumer_counters(there.in.consumer, &n));
 	ck_assert_uint_gt(n.sleeps, 0);
-	ck_assert_uint_le(there.late + back.late, 20); /* a busy machine may be late, too */
+	/* a busy machine may be late, too; a sleep that ended by itself is one more than its round needed */
+	ck_assert_uint_le(there.late + back.late, 20);
+	ck_assert_uint_le(n.sleeps, there.rounds + n.spurious + 20);
 	ck_ok(vshm_region_close(a));
 	ck_ok(vshm_region_close(b));
 	world_destroy(&w);
