@@ -107,7 +107,7 @@ VSHM_API VSHM_MUST_USE int vshm_region_open(const char *uri, const struct vshm_o
 					    struct vshm_region **region, char *why);
 
 /*
- * Closes what is still open at this handle without lingering, gives the slot back and unmaps.
+ * Closes what is still open at this handle without lingering, gives the slot back and unmaps. Closes its descriptor (wait.h).
  * The pointers of its producers and consumers become invalid. No thread may be inside a call on them.
  * A second close of the same handle is -EINVAL as long as no other region was opened since.
  * Errors: -EINVAL, -ECHILD (the parent's handle is unmapped in a child; nothing to do).

@@ -77,7 +77,7 @@ struct vshm_event {
  * JOINED for those who are there already. Nothing is queued: who looks late gets the shortest sequence that leads from what was
  * told to what is so now; a peer that came and went meanwhile is not mentioned. Each peer's sequence is coherent: JOINED, then
  * SUSPECT and RECOVERED in turn, or RESTARTED, then DIED or LEFT, then JOINED again.
- * What the keeper noticed, once per beat; without a keeper, and for an observer, each call looks itself.
+ * What the keeper noticed, once per beat; without a keeper, and for an observer, the call looks itself, once per millisecond.
  * Events are for the region handle: threads that ask get different ones. Never waits. Any thread.
  * Errors: -EAGAIN (nothing new), -EINVAL, -E2BIG, -ECHILD, -ESTALE and -ENODEV (the region).
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base: arithmetic that cannot overflow, names, option structs, URIs, CRC-32C.
+ * base: arithmetic that cannot overflow, names, option structs, URIs, CRC-32C, floods of wake-ups.
  * Knows no operating system and allocates nothing; builds freestanding.
  */
 #ifndef BASE_BASE_H

@@ -56,12 +56,17 @@ static bool find_event(const struct vshm_region *region, struct vshm_event *even
 	return false;
 }
 
-/* Where no keeper looks around, or has not yet. */
+/*
+ * Where no keeper looks around, or has not yet. Not all the time: a hostile peer that comes and goes at line rate must not
+ * keep a program from seeing the end of the events.
+ */
 static void look_around(struct vshm_region *region)
 {
-	if (region->has_keeper && region->telling)
+	int64_t now = vshmi_clock_ns();
+
+	if (region->looked_ns && (region->has_keeper || now - region->looked_ns < VSHMI_SHORT_NS))
 		return;
-	region->telling = true;
+	region->looked_ns = now;
 	for (vshm_peer i = 0; i < region->peers; i++)
 		if (i != region->self)
 			(void)vshmi_peer_examine(region, i, NULL);

@@ -139,7 +139,7 @@ struct vshm_region {
 	struct vshmi_peer peer[VSHM_MAX_PEERS];
 	struct vshmi_told told[VSHM_MAX_PEERS];
 	vshm_peer next_told;
-	bool telling; /* events are looked for */
+	int64_t looked_ns; /* for events, last; 0: never */
 	struct vshmi_own own[VSHM_ENTRIES];
 	struct vshmi_end *handles;
 	struct vshmi_lender *lender; /* lender.c; NULL until there is a pool */
