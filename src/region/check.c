@@ -109,6 +109,23 @@ static void check_records(struct findings *findings, vshm_peer peer, uint64_t ri
 		add(findings, peer, rule, ring_offset + (at & (flow->size - 1)), header);
 }
 
+/*
+ * In a one-to-many ring a consumer can be dropped at any moment, and granted anew before it knows: then its position holds
+ * nothing back, and says nothing.
+ */
+static bool counts(const struct flow *flow, const struct vshmi_shared_section *section, const struct vshm_entry *producer,
+		   const struct vshm_grant *grant)
+{
+	const struct vshmi_shared_grant *table = vshmi_grant_table(section, producer);
+
+	if (!producer->grants)
+		return true;
+	for (uint32_t i = 0; i < producer->grants; i++)
+		if (vshmi_load_acquire64(&table[i].id) == grant->id)
+			return vshmi_load64(&table[i].start) == grant->start && (int64_t)(flow->head - grant->start) >= 0;
+	return false;
+}
+
 static void check_flow(struct findings *findings, const struct vshm_region *region, vshm_peer peer, uint32_t index,
 		       const struct vshm_entry *entry, const struct vshm_grant *grant)
 {
@@ -127,6 +144,8 @@ static void check_flow(struct findings *findings, const struct vshm_region *regi
 		return;
 	if (flow.head % 8 || flow.tail % 8)
 		return; /* found elsewhere */
+	if (!counts(&flow, section, entry, grant))
+		return;
 	if ((int64_t)(flow.tail - flow.head) < 0)
 		add(findings, grant->peer, VSHM_RULE_HEAD_RANGE,
 		    (uint64_t)((const char *)&consumer->position - (const char *)region->peer[grant->peer].section),
