@@ -667,10 +667,10 @@ static int look_drained(void *end)
 	if (p->end.adrift)
 		vshmi_lock(&p->end.region->lock);
 	left = drained(p);
-	another = p->end.link.id != 0;
+	another = p->end.link.id || vshmi_readers_live(&p->end);
 	if (p->end.adrift)
 		vshmi_unlock(&p->end.region->lock);
-	/* one died, but another has taken its place and goes on */
+	/* one died, but another has taken its place, or is one of several, and goes on */
 	if (rc == -EHOSTDOWN || (rc == -EPIPE && another))
 		rc = 0;
 	if (!left || !rc)

@@ -114,8 +114,8 @@ static void check_records(struct findings *findings, vshm_peer peer, uint64_t ri
  * In a one-to-many ring a consumer can be dropped at any moment, and granted anew before it knows: then its position holds
  * nothing back, and says nothing.
  */
-static bool counts(const struct flow *flow, const struct vshmi_shared_section *section,
-		   const struct vshm_entry *producer, const struct vshm_grant *grant)
+static bool counts(const struct flow *flow, const struct vshmi_shared_section *section, const struct vshm_entry *producer,
+		   const struct vshm_grant *grant)
 {
 	const struct vshmi_shared_grant *table = vshmi_grant_table(section, producer);
 
@@ -123,8 +123,7 @@ static bool counts(const struct flow *flow, const struct vshmi_shared_section *s
 		return true;
 	for (uint32_t i = 0; i < producer->grants; i++)
 		if (vshmi_load_acquire64(&table[i].id) == grant->id)
-			return vshmi_load64(&table[i].start) == grant->start &&
-			       (int64_t)(flow->head - grant->start) >= 0;
+			return vshmi_load64(&table[i].start) == grant->start && (int64_t)(flow->head - grant->start) >= 0;
 	return false;
 }
 
