@@ -106,6 +106,7 @@ struct bench_candidate {
 /* One job's outcome in one round. ns: 0 when it did not run. */
 struct bench_sample {
 	double ns, p99_ns;
+	double line_ns; /* a bounced line right after it; 0: not looked at */
 	uint64_t measured;
 	long preempted;
 };

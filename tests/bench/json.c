@@ -38,8 +38,9 @@ static void put_rounds(const struct bench_report *report, const struct bench_res
 {
 	fprintf(out, "\"rounds\": [");
 	for (unsigned i = 0; i < report->rounds; i++)
-		fprintf(out, "%s{\"ns\": %.2f, \"measured\": %llu, \"preempted\": %ld}", i ? ", " : "",
-			result->round[i].ns, (unsigned long long)result->round[i].measured, result->round[i].preempted);
+		fprintf(out, "%s{\"ns\": %.2f, \"measured\": %llu, \"preempted\": %ld, \"line_ns\": %.1f}",
+			i ? ", " : "", result->round[i].ns, (unsigned long long)result->round[i].measured,
+			result->round[i].preempted, result->round[i].line_ns);
 	fprintf(out, "]");
 }
 

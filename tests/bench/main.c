@@ -88,7 +88,8 @@ static int run_job(const struct bench_options *options, const struct bench_resul
 		failed = bench_run(options, result->candidate, result->size, sample);
 		if (options->seconds < MIN_WATCHED)
 			return failed;
-		disturbed = bench_watch_disturbed(&watch, options, bench_bounce(options), line_ns);
+		sample->line_ns = bench_bounce(options);
+		disturbed = bench_watch_disturbed(&watch, options, sample->line_ns, line_ns);
 	}
 	noise->spoilt += disturbed;
 	return failed;
