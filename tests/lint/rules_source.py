@@ -13,14 +13,15 @@ LAYERS = {
     "os": ("base",),
     "wire": ("shared", "base"),
     "ring": ("wire", "shared", "base"),
+    "pool": ("wire", "shared", "base"),
     "transport": ("shared", "os", "base"),
-    "region": ("transport", "ring", "wire", "shared", "os", "base"),
+    "region": ("transport", "ring", "pool", "wire", "shared", "os", "base"),
     "wait": ("shared", "os", "base"),
-    "end": ("wait", "region", "ring", "wire", "shared", "os", "base"),
+    "end": ("wait", "region", "ring", "pool", "wire", "shared", "os", "base"),
 }
 
 # These build without an operating system; no header beyond what a freestanding compiler or any C library has.
-FREESTANDING = ("base", "shared", "wire", "ring")
+FREESTANDING = ("base", "shared", "wire", "ring", "pool")
 FREESTANDING_HEADERS = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "limits.h", "string.h", "errno.h",
                         "stdatomic.h"}
 
