@@ -76,10 +76,10 @@ static const char *const rule_texts[VSHM_RULE_COUNT] = {
 	[VSHM_RULE_RECORD_SEQUENCE] = "records are numbered without a gap",
 	[VSHM_RULE_RECORD_PAD] = "padding reaches to the end of the ring",
 	[VSHM_RULE_LEND] = "a lent block lies on lines inside its owner's section, and no more are lent than the consumer takes",
-	[VSHM_RULE_RETURN_BLOCK] = "what is given back is a block of the owner's pools",
-	[VSHM_RULE_RETURN_GENERATION] = "a block is given back in the life in which it was lent",
-	[VSHM_RULE_RETURN_HOLDER] = "a block is given back once, by the one that it was lent to",
-	[VSHM_RULE_RETURN_TAIL] = "no more blocks are given back than were lent",
+	[VSHM_RULE_RETURN_TAIL] = "a consumer returns no more blocks than it was lent, and takes no return back",
+	[VSHM_RULE_RETURN_BLOCK] = "a returned token names a pool and a block that there is",
+	[VSHM_RULE_RETURN_GENERATION] = "a block is returned with the generation with which it was lent",
+	[VSHM_RULE_RETURN_HOLDER] = "a block is returned by a consumer that has it, and once",
 };
 
 const char *vshm_rule_text(uint32_t rule)

@@ -235,6 +235,8 @@ int vshmi_pool_recall(struct vshmi_pool *pool, struct vshmi_holder *holder, uint
 {
 	const struct vshmi_block *b = block_in_use(pool, block);
 
+	if (holder->fault.rule) /* outstanding does not tell any more what it has */
+		return -EPROTO;
 	if (!b || !(b->holders & holder->bit))
 		return -EINVAL;
 	holder->outstanding--;

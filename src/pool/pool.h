@@ -130,7 +130,7 @@ static inline uint32_t vshmi_token_generation(uint64_t token)
 	return (uint32_t)(token >> 32);
 }
 
-/* ---- holders, as the owner sees them: lend.c ---- */
+/* ---- lending: pool.c, and returns.c for the ring as the owner sees it ---- */
 
 /* What a holder broke; `position` says at which return. */
 struct vshmi_pool_fault {
@@ -169,7 +169,10 @@ int vshmi_holder_init(struct vshmi_holder *holder, uint32_t number, const struct
  */
 int vshmi_pool_lend(struct vshmi_pool *pool, struct vshmi_holder *holder, uint32_t block, uint64_t *token);
 
-/* Undoes a lend whose token the holder was never shown. 0; -EINVAL: it was not lent to this holder. */
+/*
+ * Undoes a lend whose token the holder was never shown. 0; -EINVAL: it was not lent to this holder; -EPROTO: the holder
+ * broke a rule before.
+ */
 int vshmi_pool_recall(struct vshmi_pool *pool, struct vshmi_holder *holder, uint32_t block);
 
 /*
@@ -185,7 +188,7 @@ int vshmi_holder_take(struct vshmi_holder *holder, uint64_t *token);
 int vshmi_pool_give_back(struct vshmi_pool *pool, struct vshmi_holder *holder, uint64_t token);
 
 /*
- * Both, for all that lies in the ring now, but not more than `outstanding`. `pools`: by number, NULL where none is; `count`
+ * Both, for all that one look at the tail finds, not more than `outstanding`. `pools`: by number, NULL where none is; `count`
  * of them. How many blocks were given back, 0 too; or -EPROTO, `fault` filled: those before the bad one were.
  */
 int vshmi_holder_collect(struct vshmi_holder *holder, struct vshmi_pool *const pools[], uint32_t count);
@@ -196,7 +199,7 @@ int vshmi_holder_collect(struct vshmi_holder *holder, struct vshmi_pool *const p
  */
 uint32_t vshmi_pool_take_back_all(struct vshmi_pool *pool, uint32_t number);
 
-/* ---- the return ring, as the holder sees it: lend.c ---- */
+/* ---- the return ring, as the holder sees it: returns.c ---- */
 
 struct vshmi_returns {
 	struct vshmi_word64 *tail_word; /* own, as are the words */

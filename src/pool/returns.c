@@ -46,11 +46,16 @@ int vshmi_holder_init(struct vshmi_holder *holder, uint32_t number, const struct
 	return 0;
 }
 
-/* Looks how much there is to take. */
+/* Is there anything to take? Looks at the tail only when what it said last was taken. */
 static int look(struct vshmi_holder *holder)
 {
-	uint64_t tail = vshmi_load_acquire64(holder->tail_word); /* pairs with vshmi_returns_put() */
+	uint64_t tail;
 
+	if (holder->fault.rule)
+		return -EPROTO;
+	if (holder->tail != holder->position)
+		return 0;
+	tail = vshmi_load_acquire64(holder->tail_word); /* pairs with vshmi_returns_put() */
 	if (tail - holder->position > holder->outstanding) {
 		holder->fault = (struct vshmi_pool_fault){VSHM_RULE_RETURN_TAIL, holder->position, tail};
 		return -EPROTO;
@@ -59,40 +64,47 @@ static int look(struct vshmi_holder *holder)
 	return tail == holder->position ? -EAGAIN : 0;
 }
 
-int vshmi_holder_take(struct vshmi_holder *holder, uint64_t *token)
+/* There is something: takes it. */
+static uint64_t take(struct vshmi_holder *holder)
 {
-	if (holder->fault.rule)
-		return -EPROTO;
-	if (holder->tail == holder->position) {
-		int rc = look(holder);
-
-		if (rc)
-			return rc;
-	}
 	/* relaxed: the tail's acquire load covers it */
-	*token = vshmi_load64(&holder->words[holder->position & (holder->quota - 1)]);
+	uint64_t token = vshmi_load64(&holder->words[holder->position & (holder->quota - 1)]);
+
 	holder->position++;
 	holder->outstanding--;
-	return 0;
+	return token;
+}
+
+int vshmi_holder_take(struct vshmi_holder *holder, uint64_t *token)
+{
+	int rc = look(holder);
+
+	if (!rc)
+		*token = take(holder);
+	return rc;
+}
+
+/* Gives a token back to the pool that it names. */
+static int give_back(struct vshmi_holder *holder, struct vshmi_pool *const pools[], uint32_t count, uint64_t token)
+{
+	uint32_t number = vshmi_token_pool(token);
+
+	if (number < count && pools[number])
+		return vshmi_pool_give_back(pools[number], holder, token);
+	holder->fault = (struct vshmi_pool_fault){VSHM_RULE_RETURN_BLOCK, holder->position - 1, token};
+	return -EPROTO;
 }
 
 int vshmi_holder_collect(struct vshmi_holder *holder, struct vshmi_pool *const pools[], uint32_t count)
 {
-	int collected = 0, rc;
-	uint64_t token;
+	int collected = 0, rc = look(holder);
 
-	/* ends: each take leaves one less outstanding, and with none outstanding there is nothing lawful to take */
-	while (!(rc = vshmi_holder_take(holder, &token))) {
-		uint32_t number = vshmi_token_pool(token);
-
-		if (number >= count || !pools[number]) {
-			holder->fault = (struct vshmi_pool_fault){VSHM_RULE_RETURN_BLOCK, holder->position - 1, token};
-			return -EPROTO;
-		}
-		rc = vshmi_pool_give_back(pools[number], holder, token);
+	if (rc)
+		return rc == -EAGAIN ? 0 : rc;
+	for (; holder->position != holder->tail; collected++) {
+		rc = give_back(holder, pools, count, take(holder));
 		if (rc)
 			return rc;
-		collected++;
 	}
-	return rc == -EAGAIN ? collected : rc;
+	return collected;
 }

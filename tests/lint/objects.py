@@ -17,7 +17,7 @@ UNWANTED = {"printf", "puts", "perror", "strtok", "gmtime", "localtime", "system
 # <string.h> is all of the C library that these modules may use.
 FREESTANDING = {"memcpy", "memmove", "memset", "memcmp", "memchr", "strlen", "strcmp", "strncmp", "strchr", "strcspn",
                 "strnlen"}
-FREESTANDING_MODULES = ("base", "shared", "wire", "ring")
+FREESTANDING_MODULES = ("base", "shared", "wire", "ring", "pool")
 
 
 def symbols(archive):

@@ -79,7 +79,7 @@ cc=${CC:-cc}
 read -ra check_flags < <(pkg-config --cflags --libs check)
 
 build_model() {
-	"$cc" "${common[@]}" -O2 -DVSHM_TEST_HOOKS=1 -Itests/model "${base[@]}" src/wire/*.c src/ring/*.c \
+	"$cc" "${common[@]}" -O2 -DVSHM_TEST_HOOKS=1 -Itests/model "${base[@]}" src/wire/*.c src/ring/*.c src/pool/*.c \
 		src/wait/sleep.c tests/model/*.c -o gate
 }
 
@@ -88,13 +88,13 @@ build_unit() {
 	shift 2
 	case $suite in wait_*) wait=() ;; esac # these include what they test
 	"$compiler" "${common[@]}" -O1 "$@" -Itests/unit -Itests/support "tests/unit/$suite.c" tests/support/support.c \
-		"${base[@]}" src/wire/*.c src/ring/*.c "${wait[@]}" src/os/futex.c src/os/clock.c \
+		"${base[@]}" src/wire/*.c src/ring/*.c src/pool/*.c "${wait[@]}" src/os/futex.c src/os/clock.c \
 		-o gate "${check_flags[@]}" -lpthread
 }
 
 build_fuzz() {
 	clang "${common[@]}" -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -DVSHM_TEST_HOOKS=1 \
-		-Itests/fuzz "${base[@]}" src/wire/*.c src/ring/*.c tests/fuzz/fetch.c "tests/fuzz/$1.c" -o gate
+		-Itests/fuzz "${base[@]}" src/wire/*.c src/ring/*.c src/pool/*.c tests/fuzz/fetch.c "tests/fuzz/$1.c" -o gate
 }
 
 build_api() {
