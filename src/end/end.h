@@ -169,6 +169,11 @@ void vshmi_many_append_latest(struct vshm_producer *producer, size_t size);
 int vshmi_many_prepare(struct vshm_producer *producer, uint32_t consumers, uint64_t ring_size);
 void vshmi_many_begin(struct vshm_producer *producer);
 
+/* ---- producer.c, for poll.c: around all that a poll does with a producer ---- */
+
+void vshmi_producer_enter(struct vshm_producer *producer);
+void vshmi_producer_settle(struct vshm_producer *producer);
+
 /* ---- producer.c, for lend.c ---- */
 
 /* Looks around as a waiting producer does, and reserves room for `wanted` bytes. As vshm_producer_reserve() with 0. */

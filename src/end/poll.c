@@ -215,8 +215,14 @@ int vshm_poll(struct vshm_region *region, struct vshm_poll ends[], unsigned coun
 	}
 	for (unsigned i = 0; i < count; i++) {
 		ends[i].ready = 0;
-		if (ends[i].producer)
-			ends[i].producer->wanted = ends[i].size;
+		if (!ends[i].producer)
+			continue;
+		vshmi_producer_enter(ends[i].producer);
+		ends[i].producer->wanted = ends[i].size;
 	}
-	return poll_for(&polling, timeout_ns);
+	rc = poll_for(&polling, timeout_ns);
+	for (unsigned i = 0; i < count; i++)
+		if (ends[i].producer)
+			vshmi_producer_settle(ends[i].producer);
+	return rc;
 }

@@ -13,6 +13,35 @@
 
 /* ---- state ---- */
 
+/* From here on the keeper leaves the ring alone, see vshmi_grant_seize(). */
+static inline void enter(struct vshm_producer *p)
+{
+	__atomic_store_n(&p->end.busy, 1, __ATOMIC_RELAXED);
+	vshmi_fence_light(); /* before the look at the limit */
+}
+
+static inline void leave(struct vshm_producer *p)
+{
+	__atomic_store_n(&p->end.busy, 0, __ATOMIC_RELEASE);
+}
+
+/* For calls off the fast path: without it the keeper may be at work right now. */
+static void enter_slowly(struct vshm_producer *p)
+{
+	enter(p);
+	if (__atomic_load_n(&p->end.adrift, __ATOMIC_RELAXED) || __atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED))
+		return;
+	vshmi_lock(&p->end.region->lock);
+	vshmi_unlock(&p->end.region->lock);
+}
+
+/* The end of a call: a reservation keeps the producer busy until its commit. */
+static void settle(struct vshm_producer *p)
+{
+	if (!p->tx.reserved && !p->adrift_reserved && !p->burst)
+		leave(p);
+}
+
 static uint64_t data_records(const struct vshm_producer *p)
 {
 	return vshmi_tx_records(&p->tx);
@@ -57,16 +86,10 @@ static void drop_all(struct vshm_producer *p)
 	vshmi_tx_discard(&p->tx);
 }
 
-/* Lock held. The consumer is gone: keep what it returned, and look for another. */
-static void lose_consumer(struct vshm_producer *p, int how)
+/* Lock held. The consumer is gone. */
+static void note_loss(struct vshm_producer *p)
 {
-	vshmi_grant_acknowledge(p->end.region, &p->end, how); /* unless the keeper did */
-	p->tx.peer.word = &p->end.final_head;
-	vshmi_tx_bind(&p->tx, NULL, 0);
-	vshmi_tx_disconnect(&p->tx, true);
 	p->kept = data_records(p);
-	vshmi_grant_withdraw(p->end.region, &p->end, vshmi_tx_resume(&p->tx));
-	p->end.adrift = true;
 	p->told_suspect = false;
 }
 
@@ -96,8 +119,10 @@ static int drained(struct vshm_producer *p)
 /* Lock held. `gone`: how the consumer went, 0 when it did not. Looks for another one. */
 static void change_consumer(struct vshm_producer *p, int gone)
 {
-	if (gone)
-		lose_consumer(p, gone);
+	if (gone) {
+		vshmi_grant_lose(p->end.region, &p->end, gone);
+		note_loss(p);
+	}
 	/* whoever is granted an ended stream that was read to its end sees the end, and has no say in it */
 	if (p->end.adrift && !p->end.link.id && p->ended && !drained(p))
 		p->drained = true;
@@ -122,7 +147,7 @@ static int change_consumers(struct vshm_producer *p)
 static int attend(struct vshm_producer *p)
 {
 	struct vshm_region *region = p->end.region;
-	int rc = p->over ? p->over : vshmi_region_usable(region), gone = 0;
+	int rc = p->over ? p->over : vshmi_region_usable(region), gone = 0, lost = 0;
 
 	if (rc)
 		return rc;
@@ -145,10 +170,14 @@ static int attend(struct vshm_producer *p)
 		vshmi_lock(&region->lock);
 		if (p->end.left)
 			gone = p->end.left;
+		if (p->end.lost)
+			note_loss(p);
+		lost = p->end.lost;
+		p->end.lost = 0;
 		change_consumer(p, gone);
 		vshmi_unlock(&region->lock);
 	}
-	return gone == -EPIPE ? gone : rc;
+	return gone == -EPIPE || lost == -EPIPE ? -EPIPE : rc;
 }
 
 /* ---- open ---- */
@@ -195,7 +224,7 @@ static uint32_t entry_flags(const struct vshm_producer_options *o)
 }
 
 /* Takes the entry and the place of the ring. */
-static int settle(struct vshm_producer *p, const struct vshm_producer_options *o)
+static int take_place(struct vshm_producer *p, const struct vshm_producer_options *o)
 {
 	uint64_t size = choose_ring_size(p->end.region, o->ring_size);
 	bool latest = o->flags & VSHM_PRODUCER_LATEST;
@@ -219,7 +248,7 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 	if (rc)
 		return vshmi_region_fail(region, rc, "ring %s: the system gives no random numbers", name);
 	vshmi_end_init(&p->end, VSHM_PRODUCER, name, entry_flags(o));
-	rc = settle(p, o);
+	rc = take_place(p, o);
 	if (rc)
 		return rc;
 	own = &region->own[p->end.index];
@@ -405,8 +434,10 @@ void vshmi_producer_publish(struct vshm_producer *p)
 
 int vshmi_producer_wait_to_lend(struct vshm_producer *p, int64_t timeout_ns)
 {
-	int rc = catch_up(p);
+	int rc;
 
+	enter_slowly(p);
+	rc = catch_up(p);
 	if (!rc)
 		rc = p->over;
 	p->tx.reserved = p->adrift_reserved = p->burst = 0;
@@ -414,16 +445,14 @@ int vshmi_producer_wait_to_lend(struct vshm_producer *p, int64_t timeout_ns)
 	if (!rc)
 		rc = wait_for(p, NULL, vshmi_lend_look, vshmi_lend_arm, timeout_ns);
 	publish_counters(p);
+	leave(p);
 	return rc;
 }
 
-/* Everything but the fast path. On success `size` bytes are reserved at *data. */
-static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **data, int64_t timeout_ns)
+static int reserve_patiently(struct vshm_producer *p, size_t size, void **data, int64_t timeout_ns)
 {
-	int rc = vshmi_end_handle(p ? &p->end : NULL);
+	int rc;
 
-	if (rc)
-		return rc;
 	if (!data || (timeout_ns < 0 && timeout_ns != VSHM_FOREVER))
 		return -EINVAL;
 	p->tx.reserved = p->adrift_reserved = 0;
@@ -433,17 +462,27 @@ static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **
 					 p->end.name, size, vshm_producer_max_record(p));
 	p->wanted = size;
 	rc = catch_up(p);
-	if (rc)
-		return rc;
 	/* called by the keeper, or just connected: there is news, whether there is room or not */
-	if (!p->end.adrift && !__atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED))
+	if (!rc && !p->end.adrift && !__atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED))
 		rc = attend(p);
 	if (!rc)
 		rc = p->end.readers ? try_many(p) : -EAGAIN;
-	if (rc == -EAGAIN)
-		rc = wait_for(p, quick_look_for_room, look_for_room, arm_for_room, timeout_ns);
+	return rc == -EAGAIN ? wait_for(p, quick_look_for_room, look_for_room, arm_for_room, timeout_ns) : rc;
+}
+
+/* Everything but the fast path. On success `size` bytes are reserved at *data. */
+static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **data, int64_t timeout_ns)
+{
+	int rc = vshmi_end_handle(p ? &p->end : NULL);
+
 	if (rc)
 		return rc;
+	enter_slowly(p);
+	rc = reserve_patiently(p, size, data, timeout_ns);
+	if (rc) {
+		settle(p);
+		return rc;
+	}
 	publish_counters(p);
 	*data = p->end.copy ? (unsigned char *)p->end.copy :
 			      p->tx.data + (p->tx.tail & (p->tx.size - 1)) + VSHM_RECORD_HEADER;
@@ -453,8 +492,11 @@ static VSHMI_RARE int reserve_slow(struct vshm_producer *p, size_t size, void **
 int vshm_producer_reserve(struct vshm_producer *p, size_t size, void **data, int64_t timeout_ns)
 {
 	vshmi_call_begins();
-	if (VSHMI_LIKELY(p && data && vshmi_tx_reserve_fast(&p->tx, size, data)))
-		return 0;
+	if (VSHMI_LIKELY(p && data)) {
+		enter(p);
+		if (VSHMI_LIKELY(vshmi_tx_reserve_fast(&p->tx, size, data)))
+			return 0;
+	}
 	return reserve_slow(p, size, data, timeout_ns);
 }
 
@@ -466,6 +508,7 @@ int vshm_producer_reserve_burst(struct vshm_producer *p, size_t size, void *data
 	vshmi_call_begins();
 	if (!p || !data || count < 1 || count > BURST_MAX)
 		return -EINVAL;
+	enter(p);
 	p->burst = 0;
 	if (VSHMI_UNLIKELY(!vshmi_tx_reserve_fast(&p->tx, size, &data[0]))) {
 		int rc = reserve_slow(p, size, &data[0], timeout_ns);
@@ -512,6 +555,7 @@ static VSHMI_RARE int commit_slow(struct vshm_producer *p, size_t size, uint32_t
 	if (!(flags & VSHM_MORE))
 		publish_any(p);
 	vshmi_unlock(&p->end.region->lock);
+	leave(p);
 	return 0;
 }
 
@@ -521,7 +565,10 @@ int vshm_producer_commit(struct vshm_producer *p, size_t size, uint32_t flags)
 	if (VSHMI_UNLIKELY(!p || size >= p->tx.reserved || flags & ~VSHM_MORE))
 		return commit_slow(p, size, flags);
 	vshmi_tx_append(&p->tx, size);
-	return flags & VSHM_MORE ? 0 : publish(p);
+	if (!(flags & VSHM_MORE))
+		(void)publish(p);
+	leave(p);
+	return 0;
 }
 
 /* So many records of the last burst are still reserved: nothing was appended or reserved since. */
@@ -553,17 +600,31 @@ int vshm_producer_commit_burst(struct vshm_producer *p, unsigned count, uint32_t
 		return -EINVAL;
 	if (VSHMI_LIKELY(!p->end.adrift)) {
 		append_burst(p, count);
-		return flags & VSHM_MORE || !count ? 0 : publish(p);
+		if (!(flags & VSHM_MORE) && count)
+			(void)publish(p);
+		leave(p);
+		return 0;
 	}
 	vshmi_lock(&p->end.region->lock);
 	append_burst(p, count);
 	if (!(flags & VSHM_MORE) && count)
 		publish_any(p);
 	vshmi_unlock(&p->end.region->lock);
+	leave(p);
 	return 0;
 }
 
 /* ---- for poll.c ---- */
+
+void vshmi_producer_enter(struct vshm_producer *p)
+{
+	enter_slowly(p);
+}
+
+void vshmi_producer_settle(struct vshm_producer *p)
+{
+	settle(p);
+}
 
 /* Payload bytes that are reserved and not committed, plus 1; 0: nothing. */
 static uint64_t held(const struct vshm_producer *p)
@@ -634,9 +695,12 @@ int vshm_producer_flush(struct vshm_producer *p)
 	vshmi_call_begins();
 	if (!rc)
 		rc = p->over;
-	if (!rc)
-		publish_rest(p);
-	return rc;
+	if (rc)
+		return rc;
+	enter_slowly(p);
+	publish_rest(p);
+	settle(p);
+	return 0;
 }
 
 int vshm_producer_send(struct vshm_producer *p, const void *data, size_t size, int64_t timeout_ns)
@@ -709,6 +773,7 @@ int vshm_producer_close(struct vshm_producer *p, int64_t timeout_ns)
 	if (rc)
 		return rc;
 	region = p->end.region;
+	enter_slowly(p);
 	rc = p->over ? p->over : vshmi_region_usable(region);
 	if (!vshmi_region_usable(region))
 		end_stream(p);

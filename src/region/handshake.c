@@ -203,12 +203,34 @@ void vshmi_grant_acknowledge(struct vshm_region *region, struct vshmi_end *end, 
 	vshmi_peer_ring(region, end->link.peer);
 }
 
-void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end, uint64_t start)
+void vshmi_grant_lose(struct vshm_region *region, struct vshmi_end *end, int how)
 {
+	vshmi_grant_acknowledge(region, end, how); /* unless that was done */
+	end->tx->peer.word = &end->final_head;
+	vshmi_tx_bind(end->tx, NULL, 0);
+	vshmi_tx_disconnect(end->tx, true);
 	memset(&end->link, 0, sizeof(end->link));
 	end->left = 0;
-	vshmi_entry_set_other(end->entry, 0, 0, 0, start);
+	__atomic_store_n(&end->adrift, true, __ATOMIC_RELAXED);
+	vshmi_entry_set_other(end->entry, 0, 0, 0, vshmi_tx_resume(end->tx));
 	region->rescan = true;
+}
+
+/*
+ * Its thread stores `busy` and then loads tx.limit; here tx.limit was stored, and `busy` is loaded behind a barrier on all
+ * CPUs that run this process. So one of the two sees the other: either it is left alone, or it finds the limit at 0 and
+ * takes the lock first. A limit that is not 0 was stored by a reserve under way: next time.
+ */
+void vshmi_grant_seize(struct vshm_region *region, struct vshmi_end *end)
+{
+	int how = end->left;
+
+	if (!(region->ways & VSHM_WAY_MEMBARRIER) || !vshmi_membarrier() ||
+	    __atomic_load_n(&end->busy, __ATOMIC_ACQUIRE) || /* pairs with leave() in end/producer.c */
+	    __atomic_load_n(&end->tx->limit, __ATOMIC_RELAXED))
+		return;
+	vshmi_grant_lose(region, end, how);
+	end->lost = how;
 }
 
 /* ---- the consumer's side ---- */

@@ -28,7 +28,7 @@ static uint32_t get_phase(const struct vshm_region *region)
 
 /*
  * Producers whose consumer is gone, or (`all`) whose region is, leave their fast path at the next reserve. It is repeated
- * at every beat until they do.
+ * at every beat until they do. One that makes no call is left without a consumer here, and can be granted the next.
  */
 static void call_attention(struct vshm_region *region, bool all)
 {
@@ -48,6 +48,8 @@ static void call_attention(struct vshm_region *region, bool all)
 			vshmi_grant_acknowledge(region, end, gone);
 		if (gone || all)
 			vshmi_tx_call_attention(end->tx);
+		if (gone && !all)
+			vshmi_grant_seize(region, end);
 	}
 }
 

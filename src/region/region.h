@@ -76,7 +76,13 @@ struct vshmi_end {
 	struct vshmi_lent *lent; /* a consumer's list of blocks that it holds */
 	struct vshmi_tx *tx;	/* producers */
 	struct vshmi_rx *rx;	/* consumers */
-	bool adrift;		/* producer: no consumer; every use of tx holds the lock, for the keeper may grant one */
+	/*
+	 * Producer: no consumer, so every use of tx holds the lock, for the keeper may grant one. Otherwise tx is its thread's
+	 * alone while `busy`; while it is not, and tx.limit is 0, the keeper may see the consumer off: vshmi_grant_seize().
+	 */
+	bool adrift;   /* atomic where it is looked at without the lock and not busy */
+	uint32_t busy; /* its thread is inside a call, or holds a reservation; atomic */
+	int lost;      /* how the consumer went that the keeper saw off; for the producer's thread to say */
 	int left; /* producer: how its consumer went (-ENODATA, -EPIPE), noted under the lock; atomic; 0: nothing noted */
 	struct vshmi_word64 final_head; /* private: the head that consumer left behind */
 };
@@ -364,8 +370,14 @@ int vshmi_link_check(const struct vshm_region *region, const struct vshmi_link *
  */
 void vshmi_grant_acknowledge(struct vshm_region *region, struct vshmi_end *end, int how);
 
-/* The producer's thread has taken note of that: it has no consumer any more, and the next one starts at `start`. */
-void vshmi_grant_withdraw(struct vshm_region *region, struct vshmi_end *end, uint64_t start);
+/* That consumer is gone for good, and the producer adrift. By its thread, or in its place. Lock held. */
+void vshmi_grant_lose(struct vshm_region *region, struct vshmi_end *end, int how);
+
+/*
+ * In the keeper: loses the consumer in the place of a producer whose thread is elsewhere, so that the next one is served
+ * although the producer makes no call. Not where its thread may be at work.
+ */
+void vshmi_grant_seize(struct vshm_region *region, struct vshmi_end *end);
 
 /*
  * One step of a consumer towards a producer: requests one, or looks whether it was granted. 0: granted, `entry` is a copy

@@ -65,39 +65,75 @@ START_TEST(slow_producer_finds_each_consumer)
 }
 END_TEST
 
-/* The keeper of `r` has noticed that the consumer of its only producer is gone. */
-static void await_withdrawal(struct vshm_region *r)
+/* Consumers come and go while the producer makes no call at all: each gets what the last one left. */
+START_TEST(idle_producer_serves_each_consumer)
 {
-	struct vshm_end_info info = VSHM_END_INFO_INIT;
-	int64_t give_up = support_now_ns() + SUPPORT_LONG;
-
-	do {
-		ck_assert(support_now_ns() < give_up);
-		ck_ok(vshm_region_end(r, 0, 0, &info));
-	} while (info.other_peer != VSHM_PEER_ANY);
-}
-
-/* The first consumer comes and goes while the producer's thread is elsewhere: one call is enough for the next one. */
-START_TEST(idle_producer_finds_the_next_consumer)
-{
+	struct vshm_view v;
 	struct pair t;
 
 	world_create(&t.w, _i, 2, 65536);
 	t.a = world_open(&t.w, 0);
 	t.b = world_open(&t.w, 1);
 	t.p = producer(t.a, "ring", 4096, 0);
-	for (unsigned i = 0; i < 10; i++)
-		ck_ok(vshm_producer_send(t.p, "idle", 4, 0));
-	for (unsigned i = 0; i < 4; i++) {
-		struct vshm_view v;
-
+	for (unsigned i = 0; i < 12; i++)
+		put(t.p, NULL, 40, i);
+	for (unsigned i = 0; i < 12; i += 2) {
 		t.c = consumer(t.b, "ring", 0);
-		ck_ok(vshm_consumer_peek(t.c, &v, SUPPORT_LONG));
-		ck_ok(vshm_consumer_close(t.c));
-		await_withdrawal(t.a);
-		ck_ok(vshm_producer_send(t.p, "idle", 4, 0));
+		get(t.c, 40, i);
+		get(t.c, 40, i + 1);
+		if (i % 4) { /* the whole peer leaves */
+			ck_ok(vshm_region_close(t.b));
+			t.b = world_open(&t.w, 1);
+		} else {
+			ck_ok(vshm_consumer_close(t.c));
+		}
 	}
 	t.c = consumer(t.b, "ring", 0);
+	ck_is(vshm_consumer_peek(t.c, &v, 200 * SUPPORT_MS), -ETIMEDOUT);
+	put(t.p, t.c, 40, 99);
+	get(t.c, 40, 99);
+	pair_close(&t);
+}
+END_TEST
+
+/* As a server that answers: the answer can be committed just before the next client comes in place of the last. */
+START_TEST(the_last_answer_is_heard)
+{
+	struct pair t;
+
+	pair_open(&t, _i, 4096);
+	for (unsigned i = 0; i < 30; i++) {
+		if (i % 3 == 0)
+			put(t.p, t.c, 30, 1000 + i);
+		ck_ok(vshm_consumer_close(t.c));
+		put(t.p, NULL, 30, i);
+		t.c = consumer(t.b, "ring", 0);
+		if (i % 3 == 0)
+			get(t.c, 30, 1000 + i);
+		get(t.c, 30, i);
+	}
+	pair_close(&t);
+}
+END_TEST
+
+/* A reservation that is held for long is not disturbed. */
+START_TEST(a_reservation_is_kept)
+{
+	void *data;
+	struct pair t;
+
+	pair_open(&t, _i, 4096);
+	put(t.p, t.c, 30, 0);
+	ck_ok(vshm_producer_reserve(t.p, 50, &data, 0));
+	ck_ok(vshm_consumer_close(t.c));
+	t.c = consumer(t.b, "ring", 0);
+	get_nothing(t.c, -EAGAIN);
+	support_sleep_us(200000); /* several beats of the keeper */
+	get_nothing(t.c, -EAGAIN);
+	support_fill(data, 50, 1);
+	ck_ok(vshm_producer_commit(t.p, 50, 0));
+	get(t.c, 30, 0);
+	get(t.c, 50, 1);
 	pair_close(&t);
 }
 END_TEST
@@ -373,7 +409,9 @@ Suite *suite_restart(void)
 	add_everywhere(tc, nothing_is_lost_between_consumers);
 	add_everywhere(tc, consumer_moves_to_another_peer);
 	add_everywhere(tc, slow_producer_finds_each_consumer);
-	add_everywhere(tc, idle_producer_finds_the_next_consumer);
+	add_everywhere(tc, idle_producer_serves_each_consumer);
+	add_everywhere(tc, the_last_answer_is_heard);
+	add_everywhere(tc, a_reservation_is_kept);
 	add_everywhere(tc, head_counts_in_its_own_ring);
 	add_everywhere(tc, follower_is_granted_once);
 	add_everywhere(tc, follows_a_reopened_producer);
