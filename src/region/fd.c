@@ -57,6 +57,9 @@ void vshmi_fd_close(struct vshm_region *region)
 
 /* ---- in the keeper's thread ---- */
 
+/* A flood is a hundred wake-ups at once, then a hundred naps: about 1000 a second. */
+#define NAP_NS (2 * VSHMI_SHORT_NS)
+
 static void add_word(struct vshmi_ears *ears, const struct vshmi_word32 *word)
 {
 	if (ears->count == VSHMI_EARS)
@@ -140,9 +143,9 @@ void vshmi_ears_listen(struct vshmi_ears *ears, struct vshm_region *region, cons
 		return;
 	if (timeout > VSHMI_RECHECK_NS)
 		timeout = VSHMI_RECHECK_NS;
-	if (vshmi_flood_nap(&ears->flood)) { /* only the keeper's own word, for short */
-		if (timeout > VSHMI_SHORT_NS)
-			timeout = VSHMI_SHORT_NS;
+	if (vshmi_flood_nap(&ears->flood)) { /* only the keeper's own word */
+		if (timeout > NAP_NS)
+			timeout = NAP_NS;
 	} else {
 		for (unsigned i = 0; i < ears->count; i++, count++) {
 			address[count] = vshmi_futex_address(ears->word[i]);
