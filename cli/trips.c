@@ -15,9 +15,6 @@
 #include <vshm/error.h>
 #include <vshm/layout.h>
 
-/* Between two askers: how often the answering side looks whether there is another. */
-#define LOOK_NS 20000000
-
 void trips_init(struct trips *trips, struct stream *stream, const char *name)
 {
 	memset(trips, 0, sizeof(*trips));
@@ -304,29 +301,21 @@ static int answer_failed(struct trips *trips, int rc)
 	return say_failed("%s, after %" PRIu64 " trips", stream_why(trips->stream, rc, why), trips->done);
 }
 
-/* A producer meets its next consumer when it is called: without this, an answer that is there already would wait for ever. */
-static void meet_next(struct trips *trips)
-{
-	void *unused;
-	int rc = vshm_producer_reserve(trips->out, 0, &unused, 0);
-	(void)rc;
-}
-
 int trips_answer(struct trips *trips, bool forever)
 {
 	while (!stop_asked()) {
 		struct vshm_view view;
-		int rc = vshm_consumer_peek(trips->in, &view, LOOK_NS);
+		int rc = vshm_consumer_peek(trips->in, &view, STREAM_SLICE_NS);
 		if (!rc) {
 			rc = answer_one(trips, &view);
 			(void)vshm_consumer_release(trips->in);
 		}
-		if (rc == -ETIMEDOUT || rc == -EAGAIN)
-			meet_next(trips);
-		else if (asker_left(trips, rc) && !forever)
-			return CTL_OK;
-		else if (rc && rc != -EHOSTDOWN && !asker_left(trips, rc))
+		if (!rc || rc == -ETIMEDOUT || rc == -EAGAIN || rc == -EHOSTDOWN)
+			continue;
+		if (!asker_left(trips, rc))
 			return answer_failed(trips, rc);
+		if (!forever)
+			return CTL_OK;
 	}
 	return CTL_OK;
 }

@@ -209,8 +209,8 @@ VSHM_API VSHM_MUST_USE int vshm_consumer_recv(struct vshm_consumer *consumer, vo
 					      size_t *received, int64_t timeout_ns);
 
 /*
- * Leaves the ring; what was released is not delivered again, the rest goes to the next consumer, from the producer's next
- * call on. Never waits.
+ * Leaves the ring; what was released is not delivered again, the rest goes to the next consumer, after at most one beat of
+ * the producer's region. Never waits.
  */
 VSHM_API int vshm_consumer_close(struct vshm_consumer *consumer);
 

@@ -29,8 +29,8 @@ static inline void leave(struct vshm_producer *p)
 static void enter_slowly(struct vshm_producer *p)
 {
 	enter(p);
-	if (__atomic_load_n(&p->end.adrift, __ATOMIC_RELAXED) || __atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED))
-		return;
+	if (p->end.readers || __atomic_load_n(&p->tx.limit, __ATOMIC_RELAXED))
+		return; /* such a ring it never touches but under the lock */
 	vshmi_lock(&p->end.region->lock);
 	vshmi_unlock(&p->end.region->lock);
 }

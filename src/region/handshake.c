@@ -211,7 +211,7 @@ void vshmi_grant_lose(struct vshm_region *region, struct vshmi_end *end, int how
 	vshmi_tx_disconnect(end->tx, true);
 	memset(&end->link, 0, sizeof(end->link));
 	end->left = 0;
-	__atomic_store_n(&end->adrift, true, __ATOMIC_RELAXED);
+	end->adrift = true;
 	vshmi_entry_set_other(end->entry, 0, 0, 0, vshmi_tx_resume(end->tx));
 	region->rescan = true;
 }

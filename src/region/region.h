@@ -80,7 +80,7 @@ struct vshmi_end {
 	 * Producer: no consumer, so every use of tx holds the lock, for the keeper may grant one. Otherwise tx is its thread's
 	 * alone while `busy`; while it is not, and tx.limit is 0, the keeper may see the consumer off: vshmi_grant_seize().
 	 */
-	bool adrift;   /* atomic where it is looked at without the lock and not busy */
+	bool adrift;
 	uint32_t busy; /* its thread is inside a call, or holds a reservation; atomic */
 	int lost;      /* how the consumer went that the keeper saw off; for the producer's thread to say */
 	int left; /* producer: how its consumer went (-ENODATA, -EPIPE), noted under the lock; atomic; 0: nothing noted */
