@@ -23,11 +23,23 @@ struct attacker {
 	uint64_t seed;
 	/* the streams that are forged */
 	uint64_t tail, last, sequence, ring_size, ring_offset;
-	uint64_t granted_id, requested_id;
+	uint32_t grants; /* 0: one-to-one */
+	int latest;
+	uint64_t granted_id, requested_id[2];
 };
 
 #define EVIL_ENTRY 0u
 #define PREY_ENTRY 1u
+#define HERD_ENTRY 2u
+
+/* The victims' rings that it wants to consume, from an entry each. */
+static const struct prey {
+	unsigned entry, peer;
+	const char *name;
+} preys[] = {
+	{PREY_ENTRY, PEER_PRODUCER, "prey"},
+	{HERD_ENTRY, PEER_HERD, "herd"},
+};
 
 static uint64_t chance(struct attacker *a, uint64_t limit)
 {
@@ -133,7 +145,7 @@ static void restore(struct attacker *a)
 		if (offset != VSHM_SECTION_CHANGES)
 			put64(a, offset, word);
 	}
-	a->granted_id = a->requested_id = 0;
+	a->granted_id = a->requested_id[0] = a->requested_id[1] = 0;
 	changed(a);
 }
 
@@ -149,17 +161,32 @@ static void write_name(struct attacker *a, unsigned index, const char *name)
 	}
 }
 
+/* Its kind and place, mostly flush with the end of the memory. */
+static void choose_ring(struct attacker *a)
+{
+	uint64_t table;
+
+	a->latest = chance(a, 3) == 0;
+	a->grants = a->latest ? 1 + (uint32_t)chance(a, 4) : chance(a, 3) ? 0 : (uint32_t)chance(a, 17);
+	table = (a->grants * sizeof(struct vshm_grant) + VSHM_LINE - 1) / VSHM_LINE * VSHM_LINE;
+	a->ring_size = UINT64_C(256) << chance(a, 9);
+	a->ring_offset = chance(a, 4) ? a->size - a->ring_size - table : VSHM_SECTION_DATA + chance(a, 4) * 65536;
+	a->tail = chance(a, 4) ? 0 : (support_random(&a->seed) & ~UINT64_C(7));
+	for (uint64_t i = 0; i < table; i += 8)
+		put64(a, a->ring_offset + a->ring_size + i, chance(a, 50) ? 0 : support_random(&a->seed));
+}
+
 static void announce(struct attacker *a, const char *name)
 {
 	put32(a, ENTRY(EVIL_ENTRY, state), VSHM_END_FREE);
-	a->ring_size = UINT64_C(256) << chance(a, 9);
-	/* mostly flush with the end of the memory */
-	a->ring_offset = chance(a, 4) ? a->size - a->ring_size : VSHM_SECTION_DATA + chance(a, 4) * 65536;
-	a->tail = chance(a, 4) ? 0 : (support_random(&a->seed) & ~UINT64_C(7));
+	choose_ring(a);
 	a->granted_id = 0;
 	put64(a, ENTRY(EVIL_ENTRY, id), support_random(&a->seed) | 1);
 	put32(a, ENTRY(EVIL_ENTRY, kind), VSHM_PRODUCER);
-	put32(a, ENTRY(EVIL_ENTRY, flags), (uint32_t)chance(a, 2));
+	put32(a, ENTRY(EVIL_ENTRY, flags), (uint32_t)chance(a, 2) | (a->latest ? VSHM_ENTRY_LATEST : 0));
+	put32(a, ENTRY(EVIL_ENTRY, grants), a->grants);
+	put64(a, ENTRY(EVIL_ENTRY, oldest), a->tail);
+	put64(a, ENTRY(EVIL_ENTRY, newest), a->tail);
 	write_name(a, EVIL_ENTRY, name);
 	put64(a, ENTRY(EVIL_ENTRY, ring_offset), a->ring_offset);
 	put64(a, ENTRY(EVIL_ENTRY, ring_size), a->ring_size);
@@ -168,6 +195,24 @@ static void announce(struct attacker *a, const char *name)
 	put32(a, ENTRY(EVIL_ENTRY, state), VSHM_END_OPEN);
 	changed(a);
 	ring(a, PEER_CONSUMER);
+}
+
+static void grant_in_entry(struct attacker *a, uint64_t id)
+{
+	put32(a, ENTRY(EVIL_ENTRY, other_peer), PEER_CONSUMER);
+	put64(a, ENTRY(EVIL_ENTRY, other_incarnation), incarnation_of(a, PEER_CONSUMER));
+	put64(a, ENTRY(EVIL_ENTRY, other_start), chance(a, 8) ? a->tail : spoil(a, a->tail));
+	put64(a, ENTRY(EVIL_ENTRY, other_id), id);
+}
+
+static void grant_in_table(struct attacker *a, uint64_t id)
+{
+	uint64_t at = a->ring_offset + a->ring_size + chance(a, a->grants) * sizeof(struct vshm_grant);
+
+	put32(a, at + offsetof(struct vshm_grant, peer), PEER_CONSUMER);
+	put64(a, at + offsetof(struct vshm_grant, incarnation), incarnation_of(a, PEER_CONSUMER));
+	put64(a, at + offsetof(struct vshm_grant, start), chance(a, 8) ? a->tail : spoil(a, a->tail));
+	put64(a, at + offsetof(struct vshm_grant, id), id);
 }
 
 /* Answers the victim's request. */
@@ -179,10 +224,10 @@ static void grant(struct attacker *a)
 	if (!e || id != get64(a, ENTRY(EVIL_ENTRY, id)) || e->id == a->granted_id)
 		return;
 	a->granted_id = e->id;
-	put32(a, ENTRY(EVIL_ENTRY, other_peer), PEER_CONSUMER);
-	put64(a, ENTRY(EVIL_ENTRY, other_incarnation), incarnation_of(a, PEER_CONSUMER));
-	put64(a, ENTRY(EVIL_ENTRY, other_start), chance(a, 8) ? a->tail : spoil(a, a->tail));
-	put64(a, ENTRY(EVIL_ENTRY, other_id), e->id);
+	if (a->grants)
+		grant_in_table(a, e->id);
+	else
+		grant_in_entry(a, e->id);
 	changed(a);
 	ring(a, PEER_CONSUMER);
 	a->notes->grants++;
@@ -233,44 +278,73 @@ static void produce(struct attacker *a, unsigned risk)
 		flicker(a);
 }
 
-/* Asks for the victim's ring. */
-static void request(struct attacker *a, const char *name)
+/* The same for a ring that keeps the latest: everything older is given up at times, or a lie is told about it. */
+static void produce_latest(struct attacker *a, unsigned risk)
 {
-	const struct vshm_entry *e = find_entry(a, PEER_PRODUCER, VSHM_PRODUCER, "prey");
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t place = a->tail & (a->ring_size - 1), left = a->ring_size - place;
+		uint64_t size = chance(a, a->ring_size / 4 - 15), span = (size + 7) / 8 * 8 + 16, header;
+		int pad = span > left;
 
-	if (!e || e->id == a->requested_id)
+		if (chance(a, 3) == 0)
+			put64(a, ENTRY(EVIL_ENTRY, oldest), chance(a, risk) ? a->tail : spoil(a, a->tail));
+		header = pad ? record(left - 8, VSHM_RECORD_PAD, a->sequence)
+			     : record(size, VSHM_RECORD_DATA, a->sequence);
+		put64(a, a->ring_offset + place, chance(a, risk) ? header : spoil(a, header));
+		if (!pad)
+			put64(a, a->ring_offset + place + 8, chance(a, risk) ? a->sequence : spoil(a, a->sequence));
+		a->last = a->tail;
+		if (!pad)
+			put64(a, ENTRY(EVIL_ENTRY, newest), chance(a, risk) ? a->tail : spoil(a, a->tail));
+		a->tail += pad ? left : span;
+		a->sequence += !pad;
+	}
+	put64(a, ENTRY(EVIL_ENTRY, position), chance(a, risk) ? a->tail : spoil(a, a->tail));
+	if (chance(a, 4) == 0)
+		ring(a, PEER_CONSUMER);
+	if (chance(a, 2))
+		flicker(a);
+}
+
+/* Asks for a victim's ring. */
+static void request(struct attacker *a, const struct prey *prey, const char *name)
+{
+	const struct vshm_entry *e = find_entry(a, prey->peer, VSHM_PRODUCER, prey->name);
+	uint64_t *requested = &a->requested_id[prey - preys];
+
+	if (!e || e->id == *requested)
 		return;
-	a->requested_id = e->id;
-	put32(a, ENTRY(PREY_ENTRY, state), VSHM_END_FREE);
-	put64(a, ENTRY(PREY_ENTRY, id), support_random(&a->seed) | 1);
-	put32(a, ENTRY(PREY_ENTRY, kind), VSHM_CONSUMER);
-	put32(a, ENTRY(PREY_ENTRY, flags), chance(a, 2) ? VSHM_ENTRY_POLLS : 0);
-	write_name(a, PREY_ENTRY, name);
-	put64(a, ENTRY(PREY_ENTRY, ring_offset), 0);
-	put64(a, ENTRY(PREY_ENTRY, ring_size), 0);
-	put64(a, ENTRY(PREY_ENTRY, position), 0);
-	put32(a, ENTRY(PREY_ENTRY, other_peer), PEER_PRODUCER);
-	put64(a, ENTRY(PREY_ENTRY, other_incarnation), incarnation_of(a, PEER_PRODUCER));
-	put32(a, ENTRY(PREY_ENTRY, state), VSHM_END_OPEN);
-	put64(a, ENTRY(PREY_ENTRY, other_id), e->id);
+	*requested = e->id;
+	put32(a, ENTRY(prey->entry, state), VSHM_END_FREE);
+	put64(a, ENTRY(prey->entry, id), support_random(&a->seed) | 1);
+	put32(a, ENTRY(prey->entry, kind), VSHM_CONSUMER);
+	put32(a, ENTRY(prey->entry, flags), chance(a, 2) ? VSHM_ENTRY_POLLS : 0);
+	write_name(a, prey->entry, name);
+	put64(a, ENTRY(prey->entry, ring_offset), 0);
+	put64(a, ENTRY(prey->entry, ring_size), 0);
+	put64(a, ENTRY(prey->entry, position), chance(a, 2) ? 0 : VSHM_NOT_STARTED);
+	put32(a, ENTRY(prey->entry, other_peer), prey->peer);
+	put64(a, ENTRY(prey->entry, other_incarnation), incarnation_of(a, prey->peer));
+	put32(a, ENTRY(prey->entry, state), VSHM_END_OPEN);
+	put64(a, ENTRY(prey->entry, other_id), e->id);
 	changed(a);
-	ring(a, PEER_PRODUCER);
+	ring(a, prey->peer);
 	a->notes->requests++;
 }
 
 /* Returns everything, or says so. */
-static void consume(struct attacker *a, unsigned risk)
+static void consume(struct attacker *a, const struct prey *prey, unsigned risk)
 {
-	const struct vshm_entry *e = find_entry(a, PEER_PRODUCER, VSHM_PRODUCER, "prey");
+	const struct vshm_entry *e = find_entry(a, prey->peer, VSHM_PRODUCER, prey->name);
 	uint64_t tail;
 
 	if (!e)
 		return;
 	tail = __atomic_load_n(&e->position, __ATOMIC_ACQUIRE);
-	put64(a, ENTRY(PREY_ENTRY, position), chance(a, risk) ? tail : spoil(a, tail));
-	put64(a, ENTRY(PREY_ENTRY, armed), chance(a, 2) ? spoil(a, tail) : 0);
+	put64(a, ENTRY(prey->entry, position), chance(a, risk) ? tail : spoil(a, tail));
+	put64(a, ENTRY(prey->entry, armed), chance(a, 2) ? spoil(a, tail) : 0);
 	if (chance(a, 4) == 0)
-		ring(a, PEER_PRODUCER);
+		ring(a, prey->peer);
 }
 
 /* ---- breaking it ---- */
@@ -296,10 +370,10 @@ static void noise_in_header(struct attacker *a)
 	changed(a);
 }
 
-/* One word of the two entries that the victims look at. */
+/* One word of the entries that the victims look at. */
 static void spoil_entry(struct attacker *a)
 {
-	uint64_t offset = entry_at((unsigned)chance(a, 2), chance(a, 48) * 8);
+	uint64_t offset = entry_at((unsigned)chance(a, 3), chance(a, 50) * 8);
 
 	put64(a, offset, spoil(a, get64(a, offset)));
 	if (chance(a, 2))
@@ -361,7 +435,8 @@ static void open_streams(struct attacker *a)
 {
 	restore(a);
 	announce(a, chance(a, 20) ? "evil" : "pure");
-	request(a, chance(a, 20) ? "prey" : "pure");
+	for (unsigned i = 0; i < 2; i++)
+		request(a, &preys[i], chance(a, 20) ? preys[i].name : "pure");
 }
 
 static void break_something(struct attacker *a)
@@ -378,13 +453,19 @@ static void break_something(struct attacker *a)
 static void one_round(struct attacker *a)
 {
 	unsigned risk = 5 + (unsigned)chance(a, 200);
+	unsigned eager = (unsigned)chance(a, 3); /* how many of the rings it reads; the others it holds up */
 
 	open_streams(a);
 	for (uint64_t n = 20 + chance(a, 400); n > 0; n--) {
 		grant(a);
-		request(a, "prey");
-		produce(a, risk);
-		consume(a, risk);
+		for (unsigned i = 0; i < 2; i++)
+			request(a, &preys[i], preys[i].name);
+		if (a->latest)
+			produce_latest(a, risk);
+		else
+			produce(a, risk);
+		for (unsigned i = 0; i < eager; i++)
+			consume(a, &preys[i], risk);
 		if (chance(a, 40) == 0)
 			break_something(a);
 		if (chance(a, 16) == 0)

@@ -25,6 +25,8 @@ enum {
 	PEER_PRODUCER, /* writes the ring "prey" for the attacker */
 	PEER_FROM, /* an innocent pair with the ring "pure" */
 	PEER_TO,
+	PEER_HERD, /* writes the one-to-many ring "herd", also for the attacker */
+	PEER_SHEEP, /* an innocent consumer of it */
 	PEER_DOOR, /* comes and goes */
 	PEER_ATTACKER,
 	PEERS,
@@ -46,6 +48,8 @@ struct arena {
 	struct notes *notes;
 	uint64_t seed;
 	uint64_t calls, records, quarantines, reopened, pure, findings;
+	uint64_t herd; /* records that the innocent consumer of "herd" has read */
+	uint64_t liars, slow; /* consumers of it that were dropped: broke a rule; held it up */
 	uint64_t slowest_ns;
 	uint64_t rules[VSHM_RULE_COUNT];
 };
@@ -63,11 +67,16 @@ int64_t call_begin(struct arena *a);
 void call_end(struct arena *a, int64_t began, int64_t timeout_ns, const char *what);
 int is_stopped(const struct arena *a);
 
+/* `log`: NULL, or a hook that gets the arena. */
+struct vshm_region *attach(struct arena *a, vshm_peer peer, vshm_log_fn log);
+
 /* Threads; each takes the arena. */
 void *victim_consumer(void *arg);
 void *victim_producer(void *arg);
 void *innocent_from(void *arg);
 void *innocent_to(void *arg);
+void *innocent_shepherd(void *arg);
+void *innocent_sheep(void *arg);
 void *victim_door(void *arg);
 void *victim_observer(void *arg);
 

@@ -92,7 +92,7 @@ static void start_attacker(struct arena *a)
 static void watch(struct arena *a, int64_t seconds)
 {
 	int64_t end = support_now_ns() + seconds * SUPPORT_SECOND;
-	uint64_t before = 0;
+	uint64_t before = 0, herd = 0;
 
 	while (support_now_ns() < end) {
 		int64_t pause = end - support_now_ns();
@@ -100,7 +100,10 @@ static void watch(struct arena *a, int64_t seconds)
 		support_sleep_us((pause > 10 * SUPPORT_SECOND ? 10 * SUPPORT_SECOND : pause) / 1000 + 1);
 		if (noted(a->pure) == before)
 			broken(a, "the innocent make no progress", (long long)before);
+		if (noted(a->herd) == herd)
+			broken(a, "the herd makes no progress", (long long)herd);
 		before = noted(a->pure);
+		herd = noted(a->herd);
 		if (waitpid(attacker, NULL, WNOHANG))
 			broken(a, "the attacker ended", 0);
 	}
@@ -148,6 +151,15 @@ static void all_rules_met(struct arena *a, uint64_t seconds)
 			broken(a, vshm_rule_text(rules[i]), 0);
 }
 
+/* Likewise: a consumer that nobody ever dropped did what it liked. */
+static void all_were_dropped(struct arena *a, uint64_t seconds)
+{
+	if (seconds >= 15 && !a->liars)
+		broken(a, "no liar was dropped from the herd", 0);
+	if (seconds >= 15 && !a->slow)
+		broken(a, "nobody who held the herd up was dropped", 0);
+}
+
 static void print_rules(const struct arena *a)
 {
 	for (uint32_t i = 1; i < VSHM_RULE_COUNT; i++)
@@ -157,8 +169,8 @@ static void print_rules(const struct arena *a)
 
 int main(int argc, char **argv)
 {
-	static void *(*const roles[])(void *) = {innocent_from,	  innocent_to, victim_consumer,
-						 victim_producer, victim_door, victim_observer};
+	static void *(*const roles[])(void *) = {innocent_from,	  innocent_to,	   innocent_shepherd, innocent_sheep,
+						 victim_consumer, victim_producer, victim_door,	      victim_observer};
 	pthread_t threads[sizeof(roles) / sizeof(roles[0])];
 	uint64_t seconds = support_env("HOSTILE_SECONDS", 20);
 	static struct arena a;
@@ -170,7 +182,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
 		if (pthread_create(&threads[i], NULL, roles[i], &a))
 			broken(&a, "thread", 0);
-		while (i == 1 && !noted(a.pure))
+		while ((i == 1 && !noted(a.pure)) || (i == 3 && !noted(a.herd)))
 			support_sleep_us(1000); /* the innocent know each other before the attacker comes */
 	}
 	start_attacker(&a);
@@ -183,12 +195,15 @@ int main(int argc, char **argv)
 	printf("%llu calls, %llu records, %llu quarantines, %llu ends opened again, %llu findings, %llu pure records\n",
 	       (unsigned long long)a.calls, (unsigned long long)a.records, (unsigned long long)a.quarantines,
 	       (unsigned long long)a.reopened, (unsigned long long)a.findings, (unsigned long long)a.pure);
+	printf("herd: %llu records, %llu liars and %llu slow ones dropped\n", (unsigned long long)a.herd,
+	       (unsigned long long)a.liars, (unsigned long long)a.slow);
 	printf("attacker: %llu words in %llu rounds, %llu grants, %llu requests; slowest call %llu us late\n",
 	       (unsigned long long)a.notes->scribbles, (unsigned long long)a.notes->rounds,
 	       (unsigned long long)a.notes->grants, (unsigned long long)a.notes->requests,
 	       (unsigned long long)(a.slowest_ns / 1000));
 	print_rules(&a);
 	all_rules_met(&a, seconds);
+	all_were_dropped(&a, seconds);
 	support_end();
 	return 0;
 }

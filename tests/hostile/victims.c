@@ -4,7 +4,13 @@
 
 #include <sys/mman.h>
 
-static struct vshm_region *attach(struct arena *a, vshm_peer peer)
+/* The innocent are never suspect: a slow machine is nobody's fault. */
+static int is_innocent(vshm_peer peer)
+{
+	return peer == PEER_FROM || peer == PEER_TO || peer == PEER_HERD || peer == PEER_SHEEP;
+}
+
+struct vshm_region *attach(struct arena *a, vshm_peer peer, vshm_log_fn log)
 {
 	struct vshm_open_options o = VSHM_OPEN_OPTIONS_INIT;
 	char why[VSHM_WHY_SIZE] = "";
@@ -13,7 +19,9 @@ static struct vshm_region *attach(struct arena *a, vshm_peer peer)
 
 	o.peer = peer;
 	o.flags = peer == VSHM_PEER_ANY ? VSHM_OPEN_OBSERVE : 0;
-	o.lease_ms = peer == PEER_FROM || peer == PEER_TO ? 20000 : 500; /* a slow machine is nobody's fault */
+	o.lease_ms = is_innocent(peer) ? 20000 : 500;
+	o.log = log;
+	o.log_arg = a;
 	rc = vshm_region_open(a->uri, &o, &r, why);
 	if (rc) {
 		fprintf(stderr, "open: %s\n", why);
@@ -185,7 +193,7 @@ void *victim_consumer(void *arg)
 	struct reader v = {arg, NULL, NULL, 0, 0};
 
 	reserve_nothing(v.a);
-	v.r = attach(v.a, PEER_CONSUMER);
+	v.r = attach(v.a, PEER_CONSUMER, NULL);
 	v.seed = v.a->seed + 1;
 	while (!is_stopped(v.a)) {
 		int rc = v.c ? read_once(&v) : 0;
@@ -311,7 +319,7 @@ void *victim_producer(void *arg)
 {
 	struct writer v = {arg, NULL, NULL, 0};
 
-	v.r = attach(v.a, PEER_PRODUCER);
+	v.r = attach(v.a, PEER_PRODUCER, NULL);
 	v.seed = v.a->seed + 2;
 	while (!is_stopped(v.a)) {
 		int rc = v.p ? write_once(&v) : 0;
@@ -339,7 +347,7 @@ void *victim_producer(void *arg)
 void *innocent_from(void *arg)
 {
 	struct arena *a = arg;
-	struct vshm_region *r = attach(a, PEER_FROM);
+	struct vshm_region *r = attach(a, PEER_FROM, NULL);
 	struct vshm_producer *p = NULL;
 	unsigned char bytes[512];
 	int rc = vshm_producer_open(r, "pure", NULL, &p);
@@ -358,7 +366,7 @@ void *innocent_from(void *arg)
 void *innocent_to(void *arg)
 {
 	struct arena *a = arg;
-	struct vshm_region *r = attach(a, PEER_TO);
+	struct vshm_region *r = attach(a, PEER_TO, NULL);
 	struct vshm_consumer *c = NULL;
 	struct vshm_view v;
 	int rc = vshm_consumer_open(r, "pure", NULL, &c);
@@ -458,7 +466,7 @@ static void look_at_attacker(struct arena *a, struct vshm_region *r)
 void *victim_observer(void *arg)
 {
 	struct arena *a = arg;
-	struct vshm_region *r = attach(a, VSHM_PEER_ANY);
+	struct vshm_region *r = attach(a, VSHM_PEER_ANY, NULL);
 
 	while (!is_stopped(a)) {
 		int64_t began = call_begin(a);
