@@ -84,11 +84,14 @@ build_model() {
 }
 
 build_unit() {
-	local compiler=$1 suite=$2 wait=(src/wait/sleep.c src/wait/spin.c)
+	local compiler=$1 suite=$2 wait=(src/wait/sleep.c src/wait/spin.c) ring=(src/ring/*.c)
 	shift 2
-	case $suite in wait_*) wait=() ;; esac # these include what they test
+	case $suite in # these include what they test
+	wait_*) wait=() ;;
+	ring_latest) ring=(src/ring/{head,many,rx,tx}.c) ;;
+	esac
 	"$compiler" "${common[@]}" -O1 "$@" -Itests/unit -Itests/support "tests/unit/$suite.c" tests/support/support.c \
-		"${base[@]}" src/wire/*.c src/ring/*.c "${wait[@]}" src/os/futex.c src/os/clock.c \
+		"${base[@]}" src/wire/*.c "${ring[@]}" "${wait[@]}" src/os/futex.c src/os/clock.c \
 		-o gate "${check_flags[@]}" -lpthread
 }
 
