@@ -129,7 +129,7 @@ build() {
 
 run() {
 	case $1 in
-	model) timeout 60 ./gate quick ;;
+	model) timeout 200 ./gate quick ;;
 	unit | tsan) timeout 60 ./gate ;;
 	fuzz) timeout 60 ./gate -max_total_time=15 -max_len=400 -seed=1 -rss_limit_mb=1024 ;;
 	api) CK_RUN_SUITE=$2 timeout 60 ./gate ;;
