@@ -113,12 +113,14 @@ void vshmi_readers_drop(struct vshm_region *region, struct vshmi_end *end, unsig
 }
 
 /* 0: it is there; how it went, otherwise. */
-static int how_gone(const struct vshm_region *region, const struct vshmi_link *link)
+static int how_gone(struct vshm_region *region, const struct vshmi_link *link)
 {
 	int gone = vshmi_link_check(region, link);
 
-	if (link->id && !gone && vshmi_peer_known(region, link->peer) >= VSHM_PEER_DIED)
-		gone = -EPIPE; /* without a keeper of its own: no mark, but its process is gone */
+	/* without a keeper of its own: no mark, but its process is gone. What is known may be of the slot's last user */
+	if (link->id && !gone && vshmi_peer_known(region, link->peer) >= VSHM_PEER_DIED &&
+	    vshmi_peer_examine(region, link->peer, NULL) >= VSHM_PEER_DIED)
+		gone = -EPIPE;
 	return gone;
 }
 

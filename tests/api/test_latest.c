@@ -262,6 +262,32 @@ START_TEST(sizes)
 }
 END_TEST
 
+/* Records have whole words in the ring; what the producer had in its buffer behind a short one stays its own. */
+START_TEST(nothing_is_shown_behind_a_record)
+{
+	struct vshm_view v;
+	struct latest t;
+
+	begin(&t, _i, 4096);
+	join(&t);
+	for (size_t size = 1; size < 8; size++) {
+		unsigned char record[8];
+
+		memset(record, 0x77, sizeof(record));
+		ck_ok(vshm_producer_send(t.p, record, 8, 0));
+		ck_ok(vshm_consumer_peek(t.c, &v, SUPPORT_LONG));
+		ck_ok(vshm_consumer_release(t.c));
+		ck_ok(vshm_producer_send(t.p, record, size, 0));
+		ck_ok(vshm_consumer_peek(t.c, &v, SUPPORT_LONG));
+		ck_assert_uint_eq(v.size, size);
+		for (size_t i = size; i < 8; i++)
+			ck_assert_uint_eq(((const unsigned char *)v.data)[i], 0);
+		ck_ok(vshm_consumer_release(t.c));
+	}
+	end(&t);
+}
+END_TEST
+
 Suite *suite_latest(void)
 {
 	Suite *s = suite_create("latest");
@@ -276,6 +302,7 @@ Suite *suite_latest(void)
 	add_everywhere(tc, nothing_is_torn_under_a_flood);
 	add_everywhere(tc, sleeps_for_the_next);
 	add_everywhere(tc, sizes);
+	add_everywhere(tc, nothing_is_shown_behind_a_record);
 	suite_add_tcase(s, tc);
 	return s;
 }

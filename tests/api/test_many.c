@@ -207,6 +207,26 @@ START_TEST(one_is_dropped)
 }
 END_TEST
 
+/* What it copies counts only if nobody dropped it: the bytes may be others' by then. */
+START_TEST(what_is_received_after_the_drop)
+{
+	unsigned char data[64];
+	struct many t;
+	size_t size = 0;
+
+	begin(&t, _i, 4096);
+	put(t.p, NULL, 30, 1);
+	for (unsigned k = 0; k < READERS; k += 2) {
+		get(t.c[k], 30, 1);
+		get_nothing(t.c[k], -EAGAIN); /* and so returns it */
+	}
+	ck_ok(vshm_producer_drop(t.p, NULL));
+	ck_is(vshm_consumer_recv(t.c[1], data, sizeof(data), &size, 0), -EOVERFLOW);
+	ck_assert_uint_eq(size, 0);
+	end(&t);
+}
+END_TEST
+
 /* Dropped before it ever looked: there is nothing that it could have missed, it starts when it comes. */
 START_TEST(one_that_never_looked)
 {
@@ -406,6 +426,7 @@ Suite *suite_many(void)
 	add_everywhere(tc, waits_for_the_slowest);
 	add_everywhere(tc, bursts_go_to_all);
 	add_everywhere(tc, one_is_dropped);
+	add_everywhere(tc, what_is_received_after_the_drop);
 	add_everywhere(tc, one_that_never_looked);
 	add_everywhere(tc, a_dropped_follower_goes_on);
 	add_everywhere(tc, comers_and_goers);

@@ -77,6 +77,7 @@ unsigned kills(unsigned share);
 
 Suite *suite_producer(void);
 Suite *suite_consumer(void);
+Suite *suite_many(void);
 Suite *suite_both(void);
 Suite *suite_stop(void);
 

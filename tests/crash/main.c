@@ -11,6 +11,7 @@ static const struct {
 } suites[] = {
 	{"producer", suite_producer},
 	{"consumer", suite_consumer},
+	{"many", suite_many},
 	{"both", suite_both},
 	{"stop", suite_stop},
 };

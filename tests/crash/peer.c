@@ -19,6 +19,7 @@ struct doomed {
 	uint64_t run, seed;
 	unsigned pace_us;
 	int fd;
+	uint32_t consumers; /* that its ring can have */
 };
 
 static int give_up(struct doomed *d, const char *what, int rc)
@@ -45,6 +46,7 @@ static int open_producer(struct doomed *d, struct vshm_producer **p)
 	int rc;
 
 	o.ring_size = RING_SIZE;
+	o.consumers = d->consumers;
 	rc = vshm_producer_open(d->region, RING_NAME, &o, p);
 	if (rc)
 		return give_up(d, "producer open", rc);
@@ -91,6 +93,12 @@ static int produce(struct doomed *d)
 	}
 	rc = vshm_producer_close(p, SUPPORT_LONG);
 	return rc ? give_up(d, "close", rc) : 0;
+}
+
+static int produce_many(struct doomed *d)
+{
+	d->consumers = 4;
+	return produce(d);
 }
 
 /* ---- a producer that reads a pipe straight into the ring ---- */
@@ -290,7 +298,7 @@ static const struct {
 	int (*run)(struct doomed *d);
 } roles[] = {
 	{"produce", produce}, {"succeed", produce}, {"pipe", produce_from_pipe}, {"pour", pour}, {"flood", flood},
-	{"consume", consume}, {"idle", idle},
+	{"consume", consume}, {"idle", idle},	    {"produce-many", produce_many},
 };
 
 static int play(struct doomed *d, const char *role)

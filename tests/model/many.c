@@ -444,19 +444,19 @@ static const struct setting late = {.size = 32, .records = 3, .length = 24, .fen
 			   {"many reader", consume_second}}, \
 		.preemptions = (switches), .stale = (old), \
 	}
-#define DROPPED(title, with) \
+#define DROPPED(title, with, switches) \
 	{ \
 		.name = title, .declare = declare_dropped, .setup = setup_dropped, .setting = &(with), \
 		.thread = {{"many producer", produce_and_drop}, {"many reader", consume_until_dropped}}, \
-		.preemptions = 3, .stale = 2, \
+		.preemptions = (switches), .stale = 2, \
 	}
 
 const struct vmc_scenario many_scenarios[] = {
+	DROPPED("a reader is dropped", slow, 3),
+	DROPPED("a reader is dropped before it starts", late, 2),
 	TWO("two readers, one record, fences", full, 1, 1),
 	TWO("two readers, one record, membarrier", full_light, 1, 1),
-	TWO("two readers with room, fences", roomy, 2, 1),
+	TWO("two readers with room, fences", roomy, 1, 1),
 	TWO("two readers with room, membarrier", roomy_light, 2, 1),
-	DROPPED("a reader is dropped", slow),
-	DROPPED("a reader is dropped before it starts", late),
 };
 const unsigned many_scenario_count = sizeof(many_scenarios) / sizeof(many_scenarios[0]);

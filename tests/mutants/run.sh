@@ -84,11 +84,14 @@ build_model() {
 }
 
 build_unit() {
-	local compiler=$1 suite=$2 wait=(src/wait/sleep.c src/wait/spin.c)
+	local compiler=$1 suite=$2 wait=(src/wait/sleep.c src/wait/spin.c) ring=(src/ring/*.c)
 	shift 2
-	case $suite in wait_*) wait=() ;; esac # these include what they test
+	case $suite in # these include what they test
+	wait_*) wait=() ;;
+	ring_latest) ring=(src/ring/{head,many,rx,tx}.c) ;;
+	esac
 	"$compiler" "${common[@]}" -O1 "$@" -Itests/unit -Itests/support "tests/unit/$suite.c" tests/support/support.c \
-		"${base[@]}" src/wire/*.c src/ring/*.c src/pool/*.c "${wait[@]}" src/os/futex.c src/os/clock.c \
+		"${base[@]}" src/wire/*.c "${ring[@]}" src/pool/*.c "${wait[@]}" src/os/futex.c src/os/clock.c \
 		-o gate "${check_flags[@]}" -lpthread
 }
 
@@ -126,7 +129,7 @@ build() {
 
 run() {
 	case $1 in
-	model) timeout 60 ./gate quick ;;
+	model) timeout 200 ./gate quick ;;
 	unit | tsan) timeout 60 ./gate ;;
 	fuzz) timeout 60 ./gate -max_total_time=15 -max_len=400 -seed=1 -rss_limit_mb=1024 ;;
 	api) CK_RUN_SUITE=$2 timeout 60 ./gate ;;
