@@ -67,7 +67,10 @@ static const struct vmc_scenario *scenario_at(unsigned index)
 	if (index < wire_scenario_count)
 		return &wire_scenarios[index];
 	index -= wire_scenario_count;
-	return index < ring_scenario_count ? &ring_scenarios[index] : NULL;
+	if (index < ring_scenario_count)
+		return &ring_scenarios[index];
+	index -= ring_scenario_count;
+	return index < pool_scenario_count ? &pool_scenarios[index] : NULL;
 }
 
 static void explore_all(bool quick)

@@ -9,5 +9,7 @@ extern const struct vmc_scenario ring_scenarios[];
 extern const unsigned ring_scenario_count;
 extern const struct vmc_scenario wire_scenarios[];
 extern const unsigned wire_scenario_count;
+extern const struct vmc_scenario pool_scenarios[];
+extern const unsigned pool_scenario_count;
 
 #endif
