@@ -98,6 +98,7 @@ static const struct vmc_scenario *scenario_at(unsigned index)
 		{ring_scenarios, ring_scenario_count},
 		{many_scenarios, many_scenario_count},
 		{latest_scenarios, latest_scenario_count},
+		{pool_scenarios, pool_scenario_count},
 	};
 
 	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); index -= groups[i++].count)

@@ -13,5 +13,7 @@ extern const struct vmc_scenario many_scenarios[];
 extern const unsigned many_scenario_count;
 extern const struct vmc_scenario latest_scenarios[];
 extern const unsigned latest_scenario_count;
+extern const struct vmc_scenario pool_scenarios[];
+extern const unsigned pool_scenario_count;
 
 #endif
