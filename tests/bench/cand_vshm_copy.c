@@ -14,7 +14,9 @@ static int produce_copy(struct bench_job *job, struct vshm_producer *producer, u
 	while (!rc && bench_phase(job) != BENCH_STOP)
 		for (unsigned i = 0; i < job->batch && !rc; i++, counter++) {
 			bench_fill(data, size, counter);
-			rc = vshm_producer_send(producer, data, size, VSHM_FOREVER);
+			do
+				rc = vshm_producer_send(producer, data, size, VSHM_FOREVER);
+			while (rc == -EHOSTDOWN);
 		}
 	*n = counter;
 	free(data);
@@ -28,7 +30,10 @@ static int consume_copy(struct bench_job *job, struct vshm_consumer *consumer, s
 	size_t received = 0;
 	int rc = data ? 0 : -ENOMEM;
 
-	while (data && !(rc = vshm_consumer_recv(consumer, data, size, &received, VSHM_FOREVER))) {
+	while (data &&
+	       (!(rc = vshm_consumer_recv(consumer, data, size, &received, VSHM_FOREVER)) || rc == -EHOSTDOWN)) {
+		if (rc)
+			continue;
 		if (received != size || bench_check(data, size, counter)) {
 			rc = -EBADMSG;
 			break;

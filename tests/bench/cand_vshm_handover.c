@@ -27,8 +27,11 @@ static void *room(void *self)
 {
 	const struct giving *giving = self;
 	void *data = NULL;
-	int rc = vshm_producer_reserve(giving->producer, giving->job->size, &data, VSHM_FOREVER);
+	int rc;
 
+	do
+		rc = vshm_producer_reserve(giving->producer, giving->job->size, &data, VSHM_FOREVER);
+	while (rc == -EHOSTDOWN);
 	return complain(giving->job, rc) ? NULL : data;
 }
 
@@ -43,9 +46,12 @@ static const void *look(void *self, uint64_t n)
 {
 	const struct taking *taking = self;
 	struct vshm_view view;
-	int rc = vshm_consumer_peek(taking->consumer, &view, VSHM_FOREVER);
+	int rc;
 
 	(void)n;
+	do
+		rc = vshm_consumer_peek(taking->consumer, &view, VSHM_FOREVER);
+	while (rc == -EHOSTDOWN);
 	if (rc == -ENODATA || complain(taking->job, rc))
 		return NULL;
 	return view.data;

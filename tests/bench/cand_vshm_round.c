@@ -24,8 +24,11 @@ static int put(struct talk *talk, uint64_t counter)
 {
 	const size_t size = talk->job->size;
 	void *data;
-	int rc = vshm_producer_reserve(talk->out, size, &data, VSHM_FOREVER);
+	int rc;
 
+	do
+		rc = vshm_producer_reserve(talk->out, size, &data, VSHM_FOREVER);
+	while (rc == -EHOSTDOWN);
 	if (rc)
 		return rc;
 	bench_fill(data, size, counter);
@@ -35,8 +38,11 @@ static int put(struct talk *talk, uint64_t counter)
 static int get(struct talk *talk, uint64_t counter)
 {
 	struct vshm_view view;
-	int rc = vshm_consumer_peek(talk->in, &view, VSHM_FOREVER);
+	int rc;
 
+	do
+		rc = vshm_consumer_peek(talk->in, &view, VSHM_FOREVER);
+	while (rc == -EHOSTDOWN);
 	if (rc)
 		return rc;
 	if (view.size != talk->job->size || bench_check(view.data, view.size, counter))

@@ -71,6 +71,7 @@ static void progress(const struct bench_report *report, unsigned i)
 }
 
 #define MAX_ATTEMPTS 4
+#define MAX_REPEATED 60 /* in a round: on a machine that is never quiet the end shall come, and the verdict */
 #define MIN_WATCHED 0.02
 
 /* One measurement; made again while it was disturbed, unless there is no time for that anyway (very short ones). */
@@ -83,6 +84,8 @@ static int run_job(const struct bench_options *options, const struct bench_resul
 
 	noise->jobs++;
 	for (unsigned i = 0; i < MAX_ATTEMPTS && disturbed && !failed && !interrupted; i++) {
+		if (i && noise->repeated == MAX_REPEATED)
+			break;
 		noise->repeated += i > 0;
 		bench_watch_begin(&watch, options);
 		failed = bench_run(options, result->candidate, result->size, sample);

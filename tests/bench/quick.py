@@ -111,6 +111,16 @@ def check_bytes(program, folder):
     run(program, "pipe", path + "-is-not-there", expect=1)
 
 
+def check_script():
+    """pkg/bench.sh builds and runs for minutes: here only that it says what it is and refuses what it is not."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../pkg/bench.sh")
+    if "--quick" not in run(script, "--help"):
+        fail("bench.sh --help")
+    for wrong in ("--rounds",), ("--rounds", "x"), ("x",):
+        run(script, *wrong, expect=2)
+    run(script, "--rounds", "4", expect=1)
+
+
 def main():
     bench, bench_bytes = sys.argv[1:3]
     regions = set(glob.glob("/dev/shm/vshm-bench-*"))
@@ -128,6 +138,7 @@ def main():
     for word in "M msg/s", "p50 ns", "Goals", "Noise":
         if word not in table:
             fail(f"no {word!r} in the table")
+    check_script()
     for wrong in ("--rounds", "0"), ("--seconds", "x"), ("--only", "x"), ("--size", "7"), ("--cores", "1,1"), ("--ring", "5000"), \
             ("--dawdle", "1"), ("x",):
         run(bench, *wrong, expect=2)
