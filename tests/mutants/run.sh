@@ -8,7 +8,7 @@ root=$(cd "$here/../.." && pwd)
 usage() {
 	cat <<-'EOF2'
 	usage: run.sh [--check | --quick] [NAME...]
-	  Without options all patches, about two minutes; --quick a choice that takes some seconds.
+	  Without options all patches, some minutes; --quick a choice that takes some seconds.
 	  --check only tells whether each patch still applies.
 	  The first line of a patch says what it breaks and which gate has to notice:
 	    Gate: model              tests/model
