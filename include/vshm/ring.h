@@ -85,8 +85,8 @@ VSHM_API VSHM_MUST_USE int vshm_producer_open(struct vshm_region *region, const 
  * Reserves room for a record of up to `size` bytes (0 is allowed) in the ring, 8-byte aligned: *data, valid
  * until the commit. A second reserve without commit replaces the first.
  * Waits for room, or, while the ring is full and no consumer is there, for a consumer.
- * Errors: -EAGAIN, -ETIMEDOUT, -EMSGSIZE (larger than vshm_producer_max_record()), -EPIPE (the consumer died:
- * said once; what it did not read goes to the next consumer), -EHOSTDOWN (it is suspect: said once each time),
+ * Errors: -EAGAIN, -ETIMEDOUT, -EMSGSIZE (larger than vshm_producer_max_record()), -EPIPE (the consumer died, or
+ * the last of several: said once; what it did not read goes to the next consumer), -EHOSTDOWN (it is suspect: said once each time),
  * -EPROTO, -ECANCELED.
  */
 VSHM_API VSHM_MUST_USE int vshm_producer_reserve(struct vshm_producer *producer, size_t size, void **data,
@@ -190,7 +190,10 @@ VSHM_API VSHM_MUST_USE int vshm_consumer_open(struct vshm_region *region, const 
 VSHM_API VSHM_MUST_USE int vshm_consumer_peek(struct vshm_consumer *consumer, struct vshm_view *view,
 					      int64_t timeout_ns);
 
-/* Gives back the records that the last peek showed. Never waits. Errors: -EINVAL (nothing was peeked). */
+/*
+ * Gives back the records that the last peek showed. Never waits. Errors: -EINVAL (nothing was peeked), -EOVERFLOW (the
+ * producer has dropped this consumer: what was read in place may have been overwritten meanwhile).
+ */
 VSHM_API int vshm_consumer_release(struct vshm_consumer *consumer);
 
 /*

@@ -579,6 +579,8 @@ int vshm_consumer_release(struct vshm_consumer *c)
 	vshmi_call_begins();
 	if (VSHMI_UNLIKELY(!c || !c->rx.peeked_count))
 		return refuse_release(c);
+	if (VSHMI_UNLIKELY(c->end.grant && !c->copies && !still_granted(c)))
+		return dropped(c); /* what was read in place may have been overwritten meanwhile */
 	if (VSHMI_UNLIKELY(c->rx.lent_count))
 		vshmi_lent_release(c, c->rx.peeked);
 	return VSHMI_LIKELY(!vshmi_rx_release(&c->rx)) ? 0 : give_back(c);

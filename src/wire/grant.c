@@ -48,6 +48,7 @@ void vshmi_grant_set(struct vshmi_shared_grant *grant, vshm_peer peer, uint64_t 
 	vshmi_fence_release();
 	if (!id) /* the rest stays: a start of 0 could be taken for one's own by who looks whether it is granted still */
 		return;
+	vshmi_store32(&grant->reserved, 0);
 	vshmi_store32(&grant->peer, peer);
 	vshmi_store64(&grant->incarnation, incarnation);
 	vshmi_store64(&grant->start, start);
