@@ -15,6 +15,7 @@
 
 enum bench_kind {
 	BENCH_STREAM, /* one way; `size`, `burst` */
+	BENCH_LEND, /* one way, in lent blocks that are handed over and not written; `size` */
 	BENCH_ROUND, /* there and back; `size`, `mode` */
 	BENCH_MEMORY, /* memcpy(3) without any ring; `size` */
 };
@@ -25,6 +26,7 @@ struct figure {
 	unsigned burst;
 	enum trip_mode mode;
 	char ring[VSHM_NAME_SIZE]; /* its own, so that nothing of an earlier figure is in the way */
+	struct vshm_pool *pool; /* BENCH_LEND, in the first process: where the blocks come from; NULL: no room for it */
 	/* what was measured */
 	bool done; /* nothing below is valid before */
 	uint64_t records, elapsed_ns;

@@ -53,6 +53,26 @@ static void print_streams(const struct bench *bench, const struct screen *screen
 	table_print(&table, screen);
 }
 
+static void print_lends(const struct bench *bench, const struct screen *screen)
+{
+	static const char *const titles[] = {"LENT BLOCKS", ">SIZE", ">HANDED OVER/S", ">EACH", NULL};
+	struct table table;
+	char text[TEXT_SIZE];
+	table_init(&table, titles);
+	for (unsigned i = 0; i < bench->count; i++) {
+		const struct figure *figure = &bench->figure[i];
+		if (figure->kind != BENCH_LEND || !figure->done)
+			continue;
+		table_cell(&table, STYLE_PLAIN, "not copied, not written");
+		table_cell(&table, STYLE_PLAIN, "%s", text_bytes(text, figure->size));
+		table_cell(&table, STYLE_PLAIN, "%s", text_count(text, (uint64_t)(records_per_second(figure) + 0.5)));
+		table_cell(&table, STYLE_BOLD, "%s", text_time(text, 1e9 / records_per_second(figure)));
+	}
+	if (table.count)
+		(void)putchar('\n');
+	table_print(&table, screen);
+}
+
 static void print_rounds(const struct bench *bench, const struct screen *screen)
 {
 	static const char *const titles[] = {"ROUND TRIP", ">SIZE", ">P50", ">P99", NULL};
@@ -105,6 +125,7 @@ void bench_text(const struct bench *bench)
 	else
 		(void)printf("not pinned, %.3g s each\n\n", (double)bench->figure_ns / 1e9);
 	print_streams(bench, &screen);
+	print_lends(bench, &screen);
 	print_rounds(bench, &screen);
 	print_memory(bench, &screen);
 }
@@ -131,8 +152,10 @@ static struct json_object *json_of_figure(const struct figure *figure)
 		put_number(object, "p99_ns", figure->p99_ns);
 		return object;
 	}
-	if (figure->kind == BENCH_STREAM)
+	if (figure->kind == BENCH_STREAM || figure->kind == BENCH_LEND)
 		put_number(object, "records_per_second", (uint64_t)records_per_second(figure));
+	if (figure->kind == BENCH_LEND)
+		return object;
 	put_number(object, "bytes_per_second", (uint64_t)bytes_per_second(figure));
 	return object;
 }
@@ -162,6 +185,7 @@ int bench_json(const struct bench *bench)
 	(void)json_object_object_add(object, "interrupted", json_object_new_boolean(stop_asked() != 0));
 	put_number(object, "figure_ns", (uint64_t)bench->figure_ns);
 	(void)json_object_object_add(object, "streams", json_of_kind(bench, BENCH_STREAM));
+	(void)json_object_object_add(object, "lends", json_of_kind(bench, BENCH_LEND));
 	(void)json_object_object_add(object, "round_trips", json_of_kind(bench, BENCH_ROUND));
 	(void)json_object_object_add(object, "memory", json_of_kind(bench, BENCH_MEMORY));
 	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED);

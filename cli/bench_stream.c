@@ -13,10 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <vshm/layout.h>
+#include <vshm/pool.h>
 
 #define CONNECT_LOOK_NS 1000000u
 /* Records between two looks at the clock; fewer of large ones. */
 #define BATCH_BYTES 65536u
+#define LENT_BLOCKS 4u
+#define OPEN_TRIES 500u
 
 /* ---- the first process ---- */
 
@@ -65,10 +68,24 @@ static int await_consumer(struct bench *bench, const struct figure *figure)
 	return 1;
 }
 
+/* Written to readable is what a lend takes: the block's bytes stay where they are. */
+static int lend(struct vshm_producer *producer, const struct figure *figure, int64_t timeout_ns)
+{
+	struct vshm_block block;
+	int rc = vshm_pool_alloc(figure->pool, figure->size, &block);
+	if (rc) /* all are on their way: they come back with the reader's next releases */
+		return rc == -ENOSPC ? -EAGAIN : rc;
+	rc = vshm_producer_lend(producer, figure->pool, &block, figure->size, timeout_ns);
+	(void)vshm_pool_free(figure->pool, &block);
+	return rc ? rc : 1;
+}
+
 /* One record, or one burst; the number of records, or an error. */
 static int produce(struct vshm_producer *producer, const struct figure *figure, const void *payload, int64_t timeout_ns)
 {
 	void *data[BENCH_BURST];
+	if (figure->pool)
+		return lend(producer, figure, timeout_ns);
 	if (figure->burst == 1) {
 		int rc = vshm_producer_reserve(producer, figure->size, data, timeout_ns);
 		if (rc)
@@ -122,19 +139,58 @@ static int measure(struct bench *bench, struct figure *figure, struct vshm_produ
 	return rc ? lead_failed(bench, figure, rc) : 1;
 }
 
+/* In a small region there is room only when the reader has left the ring of the last figure. */
+static int open_producer(struct bench *bench, const struct figure *figure, const struct vshm_producer_options *options,
+			 struct vshm_producer **producer)
+{
+	int rc = -ENOSPC;
+	for (unsigned i = 0; rc == -ENOSPC && i < OPEN_TRIES && !stop_asked(); i++) {
+		if (i)
+			observe_pause(CONNECT_LOOK_NS);
+		rc = vshm_producer_open(bench->stream.region, figure->ring, options, producer);
+	}
+	return rc;
+}
+
+/* The reader's holding limit decides how many are on their way. Without room for a pool this figure is left out. */
+static int open_pool(struct bench *bench, struct figure *figure)
+{
+	struct vshm_pool_options options = VSHM_POOL_OPTIONS_INIT;
+	options.block_size = figure->size;
+	options.size = LENT_BLOCKS * figure->size;
+	int rc = vshm_pool_open(bench->stream.region, figure->ring, &options, &figure->pool);
+	return rc == -ENOSPC ? 0 : rc;
+}
+
+/* The reader waits for a stream with an end. */
+static int leave_out(struct bench *bench, const struct figure *figure, struct vshm_producer *producer)
+{
+	int rc = await_consumer(bench, figure);
+	if (rc > 0 && vshm_producer_send(producer, NULL, 0, STREAM_SLICE_NS))
+		rc = lead_failed(bench, figure, -EPIPE);
+	return rc;
+}
+
 int bench_stream_lead(struct bench *bench, struct figure *figure)
 {
 	struct vshm_producer_options options = VSHM_PRODUCER_OPTIONS_INIT;
 	struct vshm_producer *producer;
 	if (figure->size + VSHM_RECORD_HEADER > VSHM_DEFAULT_RING_SIZE)
 		options.ring_size = figure->size + VSHM_RECORD_HEADER;
-	int rc = vshm_producer_open(bench->stream.region, figure->ring, &options, &producer);
+	bool lends = figure->kind == BENCH_LEND;
+	if (lends)
+		options.ring_size = VSHM_MIN_RING * 4;
+	int rc = open_producer(bench, figure, &options, &producer);
+	if (!rc && lends)
+		rc = open_pool(bench, figure);
 	if (rc)
 		return lead_failed(bench, figure, rc);
 	void *payload = calloc(1, figure->size);
 	size_t most = vshm_producer_max_record(producer);
 	rc = -1;
-	if (figure->size > most)
+	if (lends && !figure->pool)
+		rc = leave_out(bench, figure, producer);
+	else if (!lends && figure->size > most)
 		(void)say_failed("records of %" PRIu64 " bytes do not fit the ring: at most --size %zu here",
 				 figure->size, most);
 	else if (!payload)
@@ -143,6 +199,8 @@ int bench_stream_lead(struct bench *bench, struct figure *figure)
 		rc = measure(bench, figure, &producer, payload);
 	if (producer)
 		(void)vshm_producer_close(producer, 0);
+	if (figure->pool) /* with blocks that the reader has not given back it goes with the region */
+		(void)vshm_pool_close(figure->pool);
 	free(payload);
 	return rc;
 }
@@ -154,7 +212,7 @@ static int consume(struct vshm_consumer *consumer, const struct figure *figure, 
 	struct vshm_view views[BENCH_BURST];
 	int count = vshm_consumer_peek_burst(consumer, views, figure->burst, STREAM_SLICE_NS);
 	for (int i = 0; i < count; i++) {
-		if (views[i].size == figure->size)
+		if (views[i].size == figure->size && figure->kind == BENCH_STREAM)
 			memcpy(room, views[i].data, figure->size);
 	}
 	return count > 0 ? vshm_consumer_release(consumer) : count;

@@ -19,6 +19,9 @@
 #define STALL_NS 10000000000
 #define MOST_BYTES (1u << 30)
 
+/* Small enough for a region of the default size. */
+#define LENT_BYTES 65536u
+
 enum { OPTION_SECONDS = STREAM_OWN, OPTION_SIZE, OPTION_JSON };
 
 /* ---- what is measured ---- */
@@ -29,6 +32,7 @@ static const struct {
 	int (*follow)(struct bench *bench, struct figure *figure); /* NULL: the first process measures alone */
 } kinds[] = {
 	[BENCH_STREAM] = {"one way", bench_stream_lead, bench_stream_follow},
+	[BENCH_LEND] = {"lent blocks", bench_stream_lead, bench_stream_follow},
 	[BENCH_ROUND] = {"round trips", bench_round_lead, bench_round_follow},
 	[BENCH_MEMORY] = {"memcpy", bench_memory_lead, NULL},
 };
@@ -53,6 +57,7 @@ static void plan(struct bench *bench)
 		add(bench, BENCH_STREAM, bench->size ? bench->size : sizes[i]);
 		add(bench, BENCH_STREAM, bench->size ? bench->size : sizes[i])->burst = BENCH_BURST;
 	}
+	add(bench, BENCH_LEND, LENT_BYTES);
 	add(bench, BENCH_ROUND, bench->size > TRIP_SMALLEST ? bench->size : TRIP_SMALLEST)->mode = TRIP_POLL;
 	add(bench, BENCH_ROUND, bench->size > TRIP_SMALLEST ? bench->size : TRIP_SMALLEST)->mode = TRIP_SLEEP;
 	for (unsigned i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)

@@ -322,7 +322,7 @@ class Bench(ctl.Case):
         except OSError:  # nobody has the other end any more
             os.close(terminal)
         self.assertEqual(self.end(child).status, 0)
-        self.assertTrue(shown.startswith(b"\r\x1b[K1 of 6: one way, 64 B"), shown)
+        self.assertTrue(shown.startswith(b"\r\x1b[K1 of 7: one way, 64 B"), shown)
         self.assertTrue(shown.endswith(b"\r\x1b[K"), shown)
         self.gone()
 

@@ -78,8 +78,12 @@ void *innocent_shepherd(void *arg)
 		if (sent % 64 == 0)
 			support_sleep_us(200);
 	}
-	rc = vshm_producer_close(p, SUPPORT_LONG);
-	if ((rc && rc != -EPIPE) || vshm_region_status(r) || vshm_region_close(r)) /* the attacker may die as the last one */
+	for (int64_t give_up = support_now_ns() + SUPPORT_LONG; noted(a->herd) != sent; support_sleep_us(1000))
+		if (support_now_ns() > give_up)
+			broken(a, "the innocent one did not read the rest", (long long)(sent - noted(a->herd)));
+	/* the attacker need not read to the end, and may die as the last one */
+	rc = vshm_producer_close(p, PATIENCE);
+	if ((rc && rc != -EPIPE && rc != -ETIMEDOUT) || vshm_region_status(r) || vshm_region_close(r))
 		broken(a, "the end of the herd", rc);
 	return NULL;
 }
