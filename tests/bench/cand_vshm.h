@@ -12,6 +12,7 @@
 #define BENCH_VSHM_POLL 1u /* consumers with VSHM_CONSUMER_POLL */
 #define BENCH_VSHM_SLEEP 2u /* no spinning before a sleep */
 #define BENCH_VSHM_CROWD 4u /* as many peers as there can be */
+#define BENCH_VSHM_LEND 8u /* blocks of a pool */
 
 int bench_vshm_setup(struct bench_job *job);
 void bench_vshm_teardown(struct bench_job *job);

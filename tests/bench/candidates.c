@@ -7,7 +7,8 @@
 extern const struct bench_candidate bench_vshm_one, bench_vshm_one_poll, bench_vshm_burst, bench_vshm_copy;
 extern const struct bench_candidate bench_vshm_crowd, bench_vshm_burst_crowd;
 extern const struct bench_candidate bench_vshm_unchecked, bench_vshm_burst_unchecked;
-extern const struct bench_candidate bench_vshm_poll, bench_vshm_quick, bench_vshm_sleep, bench_vshm_handover;
+extern const struct bench_candidate bench_vshm_poll, bench_vshm_quick, bench_vshm_sleep, bench_vshm_handover,
+	bench_vshm_lent;
 extern const struct bench_candidate bench_rte_burst, bench_rte, bench_rte_poll;
 extern const struct bench_candidate bench_boost_burst, bench_boost, bench_boost_poll;
 extern const struct bench_candidate bench_ck, bench_ck_poll;
@@ -54,6 +55,7 @@ const struct bench_candidate *const bench_candidates[] = {
 	&bench_nng_sleep,
 	&bench_flag,
 	&bench_vshm_handover,
+	&bench_vshm_lent,
 	NULL,
 };
 /* clang-format on */

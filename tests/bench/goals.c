@@ -39,7 +39,7 @@ static const struct goal goals[] = {
 	 "ck_ring (0.6x rigtorp)"},
 	{BENCH_ROUND_QUICK, 8, "vshm", "line", 1.5, "round trip, quick answers", "a raw cache line"},
 	{BENCH_ROUND_SLEEP, 8, "vshm", "futex", 1.05, "round trip, sleeping", "a bare futex"},
-	{BENCH_HANDOVER, 1048576, "vshm", "flag", 2, "from written to readable", "a bare flag"},
+	{BENCH_HANDOVER, 1048576, "vshm-lent", "flag", 2, "from written to readable", "a bare flag"},
 	{BENCH_STREAM, 64, "vshm", "unchecked", 1 / 1.03, "checks, one by one", "the same without checks"},
 	{BENCH_STREAM, 64, "vshm-burst", "burst-unchecked", 1 / 1.03, "checks, bursts", "the same without checks"},
 	{BENCH_STREAM, 64, "crowd", "vshm", 0.95, "62 idle peers, one by one", "the pair alone"},
