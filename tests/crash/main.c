@@ -13,6 +13,7 @@ static const struct {
 	{"consumer", suite_consumer},
 	{"both", suite_both},
 	{"stop", suite_stop},
+	{"lend", suite_lend},
 };
 
 int main(int argc, char **argv)

@@ -13,15 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-struct doomed {
-	struct vshm_region *region;
-	struct notes *notes;
-	uint64_t run, seed;
-	unsigned pace_us;
-	int fd;
-};
-
-static int give_up(struct doomed *d, const char *what, int rc)
+int give_up(struct doomed *d, const char *what, int rc)
 {
 	char why[VSHM_WHY_SIZE] = "";
 
@@ -33,7 +25,7 @@ static int give_up(struct doomed *d, const char *what, int rc)
 	return 1;
 }
 
-static void pace(struct doomed *d)
+void pace(struct doomed *d)
 {
 	if (d->pace_us && support_below(&d->seed, 8) == 0)
 		support_sleep_us((int64_t)support_below(&d->seed, d->pace_us));
@@ -291,6 +283,7 @@ static const struct {
 } roles[] = {
 	{"produce", produce}, {"succeed", produce}, {"pipe", produce_from_pipe}, {"pour", pour}, {"flood", flood},
 	{"consume", consume}, {"idle", idle},
+	{"lend", lend_to_one}, {"lend-many", lend_to_many}, {"hold", hold_blocks},
 };
 
 static int play(struct doomed *d, const char *role)
