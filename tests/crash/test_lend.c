@@ -5,8 +5,10 @@
  */
 #include "crash.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 /* ---- the holder is killed ---- */
 
@@ -186,6 +188,45 @@ static void lend_and_kill(int many, unsigned share, const char *what)
 START_TEST(holder)
 {
 	lend_and_kill(0, 150, "holder killed, another shares its blocks");
+}
+END_TEST
+
+/* Dead is not gone: nothing comes home while a thread of the holder can still read it. */
+static void kill_slowly(struct lender *u)
+{
+	int64_t end = support_now_ns() + SUPPORT_LONG;
+	pid_t pid;
+
+	u->run++;
+	pid = start_peer(&u->s, "linger", 1, u->run, 0, -1);
+	while (noted(u->s.notes->ready) < 2) {
+		if (!noted(u->s.notes->first) && !lend_next(u, 5 * SUPPORT_MS))
+			note(u->s.notes->first, 1);
+		ck_assert(support_now_ns() < end && !noted(u->s.notes->error));
+	}
+	ck_assert_int_eq(shelf_give_back_all(&u->shelf, u->faithful, &u->s.seed), 0);
+	ck_assert_uint_eq(pool_info(u->pool).blocks_lent, 1);
+	support_sleep_us((int64_t)support_below(&u->s.seed, 5000));
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	while (pool_info(u->pool).blocks_lent)
+		ck_assert_msg(support_now_ns() < end, "the block does not come home");
+	ck_assert_msg(waitpid(pid, NULL, WNOHANG) == pid, "the block is home, its holder's process is still there");
+	while (lend_next(u, SUPPORT_MS) != -EPIPE)
+		ck_assert(support_now_ns() < end);
+}
+
+START_TEST(lingering_holder)
+{
+	unsigned count = kills(20);
+	struct lender u;
+
+	lender_open(&u, 0);
+	for (unsigned i = 0; i < count; i++)
+		kill_slowly(&u);
+	finish_lending(&u);
+	ck_assert_int_eq(vshm_region_close(u.other), 0);
+	ck_assert_int_eq(vshm_region_close(u.region), 0);
+	scene_close(&u.s);
 }
 END_TEST
 
@@ -385,6 +426,7 @@ Suite *suite_lend(void)
 	tcase_set_timeout(tc, 200);
 	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	tcase_add_test(tc, holder);
+	tcase_add_test(tc, lingering_holder);
 	tcase_add_test(tc, one_of_several_holders);
 	tcase_add_test(tc, owner_of_one);
 	tcase_add_test(tc, owner_of_several);
