@@ -181,7 +181,7 @@ struct vshm_peer_info {
 	uint32_t beat_ms;
 	uint32_t can_wake; /* 1: this process (or, for an observer, a peer here) can ring it */
 	uint32_t same_kernel;
-	uint64_t ring_bytes; /* of its section used by rings */
+	uint64_t ring_bytes; /* of its section used by rings and pools */
 	char label[VSHM_NAME_SIZE];
 };
 #define VSHM_PEER_INFO_INIT                                                                        \
