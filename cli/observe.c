@@ -187,6 +187,22 @@ static void guess_fill(struct observed_end *end)
 	end->fill = info->position < info->ring_size ? info->position : info->ring_size;
 }
 
+/* Several consumers: the slowest of them. A latest ring waits for nobody, and has nothing unread. */
+static void measure_many(const struct observation *now, struct observed_end *end)
+{
+	end->known = end->info.flags & VSHM_ENTRY_LATEST ? KNOWN_NOT : KNOWN_EXACTLY;
+	end->fill = 0;
+	for (size_t i = 0; i < now->ends; i++) {
+		const struct vshm_end_info *other = &now->end[i].info;
+		if (now->end[i].unlawful || other->kind != VSHM_CONSUMER || !other->connected ||
+		    other->other_peer != end->info.peer || other->other_index != end->info.index)
+			continue;
+		uint64_t fill = end->info.position - other->position;
+		if (fill <= end->info.ring_size && fill > end->fill)
+			end->fill = fill;
+	}
+}
+
 static void pair_ends(struct observation *now)
 {
 	for (size_t i = 0; i < now->ends; i++) {
@@ -195,6 +211,10 @@ static void pair_ends(struct observation *now)
 			continue;
 		if (!end->info.connected) {
 			guess_fill(end);
+			continue;
+		}
+		if (end->info.grants) {
+			measure_many(now, end);
 			continue;
 		}
 		end->known = KNOWN_EXACTLY;

@@ -26,7 +26,7 @@ struct observed_end {
 	long consumer; /* a producer's: index of the granted consumer's end, or -1 */
 	bool taken; /* a consumer's: some producer names it */
 	enum known known; /* a producer's: how much `fill` says */
-	uint64_t fill; /* bytes that were not read yet */
+	uint64_t fill; /* bytes that were not read yet, by the slowest of several */
 	double bytes_per_second, records_per_second; /* between the two looks; negative: not known */
 };
 

@@ -149,6 +149,8 @@ static struct json_object *json_of_end(const struct observation *now, const stru
 	put_number(object, "rings_avoided", info->rings_avoided);
 	put_number(object, "sleeps", info->sleeps);
 	put_number(object, "spurious", info->spurious);
+	if (info->kind == VSHM_CONSUMER)
+		put_number(object, "holds_at_most", info->lends);
 	return object;
 }
 
@@ -166,15 +168,33 @@ static struct json_object *json_of_ring(const struct observation *now, const str
 	put_rate(object, "bytes_per_second", end->bytes_per_second);
 	put_rate(object, "records_per_second", end->records_per_second);
 	put(object, "producer", json_of_end(now, end));
+	put(object, "consumers_at_most", json_object_new_uint64(info->grants ? info->grants : 1));
+	put_number(object, "consumers", info->consumers);
+	put_flag(object, "latest", info->flags & VSHM_ENTRY_LATEST);
 	put(object, "consumer", end->consumer >= 0 ? json_of_end(now, &now->end[end->consumer]) : NULL);
 	return object;
 }
 
-/* Rings; consumers that wait for one; entries that break the rules. */
+static struct json_object *json_of_pool(const struct vshm_end_info *info)
+{
+	struct json_object *object = json_object_new_object();
+	put_text(object, "name", info->name);
+	put_number(object, "peer", info->peer);
+	put_number(object, "entry", info->index);
+	put_number(object, "offset", info->ring_offset);
+	put_number(object, "size", info->ring_size);
+	put_number(object, "used", info->position);
+	put_number(object, "largest_free", info->largest);
+	put_number(object, "blocks_lent", info->lent);
+	return object;
+}
+
+/* Rings; pools; consumers that wait for one; entries that break the rules. */
 static void put_ends(struct json_object *object, const struct observation *now)
 {
 	struct json_object *rings = json_object_new_array();
 	struct json_object *waiting = json_object_new_array();
+	struct json_object *pools = json_object_new_array();
 	struct json_object *unlawful = json_object_new_array();
 	for (size_t i = 0; i < now->ends; i++) {
 		const struct observed_end *end = &now->end[i];
@@ -186,6 +206,8 @@ static void put_ends(struct json_object *object, const struct observation *now)
 			(void)json_object_array_add(unlawful, one);
 		} else if (end->info.kind == VSHM_PRODUCER) {
 			(void)json_object_array_add(rings, json_of_ring(now, end));
+		} else if (end->info.kind == VSHM_POOL) {
+			(void)json_object_array_add(pools, json_of_pool(&end->info));
 		} else if (end_waits(now, end)) {
 			one = json_of_end(now, end);
 			put_text(one, "name", end->info.name);
@@ -193,6 +215,7 @@ static void put_ends(struct json_object *object, const struct observation *now)
 		}
 	}
 	put(object, "rings", rings);
+	put(object, "pools", pools);
 	put(object, "waiting", waiting);
 	put(object, "unlawful", unlawful);
 }

@@ -90,9 +90,10 @@ static void put_scale(const struct strip *strip)
 		      text_bytes(size, (strip->whole + strip->width / 2) / strip->width), screen_off(strip->screen));
 }
 
+/* Takes a place in the section that can be seen on the map. */
 static bool is_ring_of(const struct observed_end *end, vshm_peer peer)
 {
-	return !end->unlawful && end->info.kind == VSHM_PRODUCER && end->info.peer == peer;
+	return !end->unlawful && end->info.kind != VSHM_CONSUMER && end->info.peer == peer;
 }
 
 /* Neighbouring rings alternate, so that one sees where the next begins. */
@@ -200,7 +201,8 @@ static void map_section(const struct show *show, vshm_peer peer)
 		text_escape(name, sizeof(name), end->info.name);
 		(void)fputs("  ", show->screen.out);
 		screen_put(&show->screen, ring_style(number++), piece_mark(&show->screen, PIECE_RING));
-		(void)fprintf(show->screen.out, " %s %s at %s", name, text_bytes(size, end->info.ring_size),
+		(void)fprintf(show->screen.out, " %s%s %s at %s", end->info.kind == VSHM_POOL ? "pool " : "", name,
+			      text_bytes(size, end->info.ring_size),
 			      text_bytes(at, end->info.ring_offset));
 	}
 	uint64_t used = VSHM_SECTION_DATA + info->ring_bytes;
@@ -266,7 +268,9 @@ static void map_ring(const struct show *show, const struct observed_end *end)
 	paint_ring(&strip, end, head, tail);
 	text_escape(name, sizeof(name), end->info.name);
 	(void)fprintf(show->screen.out, "\nring %s: peer %" PRIu32 " to ", name, end->info.peer);
-	if (end->info.connected)
+	if (end->info.connected && end->info.grants)
+		(void)fprintf(show->screen.out, "%" PRIu32 " consumers, %s", end->info.consumers, text_bytes(size, ring));
+	else if (end->info.connected)
 		(void)fprintf(show->screen.out, "peer %" PRIu32 ", %s", end->info.other_peer, text_bytes(size, ring));
 	else
 		(void)fprintf(show->screen.out, "nobody, %s", text_bytes(size, ring));

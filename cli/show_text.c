@@ -205,7 +205,10 @@ static void row_of_ring(struct table *table, const struct show *show, const stru
 	char size[TEXT_SIZE], tail[TEXT_SIZE];
 	table_cell(table, STYLE_BOLD, "%s", end->info.name);
 	cell_peer(table, show, end->info.peer);
-	if (end->info.connected)
+	if (end->info.grants)
+		table_cell(table, end->info.consumers ? STYLE_PLAIN : STYLE_DIM, "%" PRIu32 " of %" PRIu32 "%s", end->info.consumers,
+			   end->info.grants, end->info.flags & VSHM_ENTRY_LATEST ? ", latest" : "");
+	else if (end->info.connected)
 		cell_peer(table, show, end->info.other_peer);
 	else
 		table_cell(table, STYLE_DIM, "nobody%s", end->info.flags & VSHM_ENTRY_DROP ? ": drops" : "");
@@ -255,6 +258,33 @@ static void show_rings(const struct show *show)
 	table_print(&table, &show->screen);
 }
 
+static void row_of_pool(struct table *table, const struct show *show, const struct vshm_end_info *pool)
+{
+	char bar[80], used[TEXT_SIZE], largest[TEXT_SIZE], size[TEXT_SIZE], cell[160];
+	table_cell(table, STYLE_BOLD, "%s", pool->name);
+	cell_peer(table, show, pool->peer);
+	screen_bar(bar, sizeof(bar), show->screen.utf8, 8, (double)pool->position, (double)pool->ring_size);
+	(void)snprintf(cell, sizeof(cell), "%s %s", bar, text_bytes(used, pool->position));
+	table_drawn(table, STYLE_PLAIN, cell);
+	table_cell(table, STYLE_PLAIN, "%" PRIu32, pool->lent);
+	table_cell(table, pool->largest ? STYLE_PLAIN : STYLE_WARN, "%s", text_bytes(largest, pool->largest));
+	table_cell(table, STYLE_PLAIN, "%s", text_bytes(size, pool->ring_size));
+}
+
+static void show_pools(const struct show *show)
+{
+	static const char *const titles[] = {"POOL", "OWNER", "IN USE", ">BLOCKS LENT", ">LARGEST FREE", ">SIZE", NULL};
+	struct table table;
+	table_init(&table, titles);
+	for (size_t i = 0; i < show->now->ends; i++) {
+		if (!show->now->end[i].unlawful && show->now->end[i].info.kind == VSHM_POOL)
+			row_of_pool(&table, show, &show->now->end[i].info);
+	}
+	if (table.count)
+		(void)fputc('\n', show->screen.out);
+	table_print(&table, &show->screen);
+}
+
 static void show_ends(const struct show *show)
 {
 	static const char *const titles[] = {"END OF",	   "WHICH",   "POSITION",   "WAITS", ">RUNG",
@@ -262,7 +292,7 @@ static void show_ends(const struct show *show)
 	struct table table;
 	table_init(&table, titles);
 	for (size_t i = 0; i < show->now->ends; i++) {
-		if (!show->now->end[i].unlawful)
+		if (!show->now->end[i].unlawful && show->now->end[i].info.kind != VSHM_POOL)
 			row_of_end(&table, show->now, &show->now->end[i]);
 	}
 	if (table.count)
@@ -355,6 +385,7 @@ void show_text(const struct show *show)
 	show_region(show);
 	show_peers(show);
 	show_rings(show);
+	show_pools(show);
 	show_odd_ends(show);
 	show_ends(show);
 	show_wakes(show);

@@ -215,11 +215,14 @@ struct vshm_end_info {
 	uint64_t records, rings_sent, rings_avoided, sleeps, spurious;
 	uint32_t grants;    /* producer of a one-to-many ring: how many consumers it can have; else 0 */
 	uint32_t consumers; /* producer: how many it has */
+	uint32_t lends;     /* consumer: how many lent blocks it can hold */
+	uint32_t lent;      /* pool: blocks that consumers hold */
+	uint64_t largest;   /* pool: bytes of the largest free block; `position`: bytes in use, `ring_size`: in all */
 };
 #define VSHM_END_INFO_INIT                                                                         \
 	{                                                                                          \
 		sizeof(struct vshm_end_info), 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			0, 0, 0, 0, 0                                                              \
+			0, 0, 0, 0, 0, 0, 0, 0                                                     \
 	}
 
 /*

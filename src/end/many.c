@@ -79,8 +79,10 @@ void vshmi_many_publish(struct vshm_producer *p)
 	for (unsigned i = 0; i < p->end.grants; i++)
 		if (vshmi_reader_due(&p->tx, &readers->reader[i]))
 			vshmi_peer_ring(p->end.region, readers->link[i].peer);
-	if (readers->live)
-		p->kept = vshmi_tx_records(&p->tx);
+	if (!readers->live)
+		return;
+	p->tx.publications += readers->live - 1; /* each of them had to be rung, or not */
+	p->kept = vshmi_tx_records(&p->tx);
 }
 
 int vshmi_many_drained(struct vshm_producer *p)

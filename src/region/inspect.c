@@ -138,6 +138,14 @@ static int read_end(const struct vshm_region *region, vshm_peer number, uint32_t
 	out->spurious = entry.spurious;
 	out->grants = entry.grants;
 	out->consumers = entry.kind == VSHM_PRODUCER ? vshmi_grants_live(region, number, &entry) : 0;
+	if (entry.grants)
+		out->connected = out->consumers != 0;
+	if (entry.kind == VSHM_CONSUMER)
+		out->lends = (uint32_t)(entry.ring_size / 8);
+	if (entry.kind == VSHM_POOL) {
+		out->largest = vshmi_load64(&peer->section->directory[index].oldest);
+		out->lent = (uint32_t)vshmi_load64(&peer->section->directory[index].newest);
+	}
 	if (entry.other_id)
 		find_other(region, &entry, vshmi_incarnation_load(peer->section), out);
 	return 0;

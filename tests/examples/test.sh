@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The classic pair: consumer first, producer first, and a consumer that follows a producer through its ends. Two event loops.
+# Frames that are lent, a sensor that never waits, three producers for one consumer.
 set -euo pipefail
 bin=${VSHM_BIN:?set by ctest}
 scratch=$(mktemp -d)
@@ -103,5 +104,45 @@ await "$log" '^peer [01] left'
 exec 8>&-
 wait $one || fail "the first loop"
 ok "two event loops talked, and one was killed"
+"$bin/vshmctl" destroy "file:$region" >/dev/null || fail "destroy"
+
+# Frames of 4 MiB, lent to two viewers.
+"$bin/frames" view "$region" >"$scratch/view1" 2>&1 &
+one=$!
+timeout 60 "$bin/frames" lend "$region" 40 >"$log" 2>&1 &
+lender=$!
+timeout 60 "$bin/frames" view "$region" >"$scratch/view2" 2>&1 || fail "second viewer"
+wait $one || fail "first viewer"
+wait $lender || fail "lender"
+grep -q '^frames: lent 40 frames' "$log" || fail "not all frames were lent"
+for viewer in view1 view2; do
+	grep -q '^frames: saw 40, then: end of stream' "$scratch/$viewer" || fail "$viewer"
+done
+ok "40 frames were lent to two viewers"
+"$bin/vshmctl" destroy "file:$region" >/dev/null || fail "destroy"
+
+# A sensor that never waits. What the reader saw and what it missed add up to the last number, from its first on.
+"$bin/sensor" watch "$region" >"$log" 2>&1 &
+one=$!
+timeout 60 "$bin/sensor" measure "$region" 50000 >"$scratch/other" 2>&1 || fail "sensor"
+wait $one || fail "reader of the sensor"
+grep -q '^sensor: saw [1-9][0-9]* values and missed [0-9]*, the last: number 49999' "$log" || fail "the last value was not seen"
+ok "$(cat "$log")"
+"$bin/vshmctl" destroy "file:$region" >/dev/null || fail "destroy"
+
+# Three producers, one consumer.
+"$bin/fan_in" collect "$region" >"$log" 2>&1 &
+one=$!
+sources=()
+for name in red green blue; do
+	timeout 60 "$bin/fan_in" send "$region" $name 20000 >"$scratch/$name" 2>&1 &
+	sources+=($!)
+done
+for source in "${sources[@]}"; do
+	wait "$source" || fail "a source"
+done
+wait $one || fail "collector"
+grep -q '^fan_in: red 20000, green 20000, blue 20000' "$log" || fail "not all was collected"
+ok "$(cat "$log")"
 "$bin/vshmctl" destroy "file:$region" >/dev/null || fail "destroy"
 echo "checks: $passed passed, 0 failed"
