@@ -103,8 +103,8 @@ VSHM_API VSHM_MUST_USE int vshm_pool_info(struct vshm_pool *pool, struct vshm_po
  * Waits for room in the ring, for a consumer, and while one of them holds as many blocks as it takes. With
  * VSHM_PRODUCER_DROP and nobody there: 0, and nothing is lent. A consumer that comes later starts behind the last block that
  * was lent to others.
- * Errors: as vshm_producer_reserve(); -EPROTO also says that the only consumer returned what it did not hold, and then the ring
- * still takes records that are sent. And -EINVAL (not a block that the owner holds, larger than it, another region's pool,
+ * Errors: as vshm_producer_reserve(); -EPROTO also says that the consumer of a one-to-one ring returned what it did not
+ * hold: then only records that are sent still go there. And -EINVAL (not a block that the owner holds, larger than it, another region's pool,
  * or a latest ring), -EEXIST (a consumer of this ring has this block already), -EOPNOTSUPP (a consumer takes no blocks).
  */
 VSHM_API VSHM_MUST_USE int vshm_producer_lend(struct vshm_producer *producer, struct vshm_pool *pool,

@@ -203,18 +203,18 @@ struct vshm_end_info {
 	uint32_t kind;  /* enum vshm_end_kind in layout.h */
 	uint32_t state; /* enum vshm_end_state in layout.h */
 	uint32_t flags; /* VSHM_ENTRY_… in layout.h */
-	uint32_t connected; /* 1: both ends name each other. Not said of the producer of a one-to-many ring: see `consumers` */
+	uint32_t connected; /* 1: both ends name each other. Of the producer of a one-to-many ring 0: see `consumers` */
 	char name[VSHM_NAME_SIZE];
 	uint64_t id;
 	/* in the peer's section, bytes: a producer's ring, a pool's blocks, a consumer's return ring of lent blocks (size 0: none) */
 	uint64_t ring_offset, ring_size;
 	uint64_t position; /* producer: tail; consumer: head, free-running bytes. Pool: bytes in use */
-	uint64_t armed;                  /* position that it sleeps for; 0: awake */
-	vshm_peer other_peer;            /* VSHM_PEER_ANY: nobody, and always of the producer of a one-to-many ring */
+	uint64_t armed; /* position that it sleeps for; 0: awake */
+	vshm_peer other_peer; /* VSHM_PEER_ANY: nobody, and always of the producer of a one-to-many ring */
 	uint32_t other_index;
 	uint64_t other_position; /* when connected: the other side's */
 	uint64_t records, rings_sent, rings_avoided, sleeps, spurious;
-	uint32_t grants;    /* producer of a one-to-many ring: how many consumers it can have at a time; else 0 */
+	uint32_t grants; /* producer of a one-to-many ring: how many consumers it can have at a time; else 0 */
 	uint32_t consumers; /* producer of any ring: how many it has granted; else 0 */
 };
 #define VSHM_END_INFO_INIT                                                                         \
