@@ -452,7 +452,8 @@ int vshmi_request_step(struct vshm_region *region, struct vshmi_end *end, struct
 		end->grant = NULL;
 		return 0;
 	}
-	if (is_full(region, link->peer, entry)) {
+	/* the last place of a table may have been given to this one since it was looked at */
+	if (is_full(region, link->peer, entry) && !granted_to(region, end, link->peer, entry, &grant)) {
 		vshmi_request_withdraw(region, end);
 		return -EBUSY;
 	}

@@ -25,7 +25,7 @@ int vshm_region_info(struct vshm_region *region, struct vshm_region_info *info)
 	return vshmi_options_out(info, &out, sizeof(out));
 }
 
-/* Bytes of rings that a peer's lawful entries name. */
+/* Bytes of rings and pools that a peer's lawful entries name; return rings are next to nothing. */
 static uint64_t ring_bytes(const struct vshm_region *region, vshm_peer number)
 {
 	const struct vshmi_peer *peer = &region->peer[number];
@@ -34,7 +34,8 @@ static uint64_t ring_bytes(const struct vshm_region *region, vshm_peer number)
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < VSHM_ENTRIES; i++)
-		if (!vshmi_entry_read(peer->section, i, peer->size, region->peers, &entry, &fault))
+		if (!vshmi_entry_read(peer->section, i, peer->size, region->peers, &entry, &fault) &&
+		    entry.kind != VSHM_CONSUMER)
 			sum += entry.ring_size;
 	return sum;
 }

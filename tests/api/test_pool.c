@@ -274,6 +274,45 @@ START_TEST(to_several)
 }
 END_TEST
 
+/* One of several has its quota: nobody is lent the block, whoever was asked first. */
+START_TEST(one_is_full)
+{
+	struct vshm_producer_options o = VSHM_PRODUCER_OPTIONS_INIT;
+	int64_t give_up = support_now_ns() + SUPPORT_LONG;
+	struct vshm_consumer *c[2], *full, *other;
+	struct vshm_block block;
+	struct lending t;
+
+	world_create(&t.w, 0, 4, 1 << 19);
+	t.a = world_open(&t.w, 0);
+	t.b = world_open(&t.w, 1);
+	t.pool = open_pool(t.a, POOL_BYTES, 0);
+	o.consumers = 2;
+	o.ring_size = 4096;
+	ck_ok(vshm_producer_open(t.a, "ring", &o, &t.p));
+	for (unsigned i = 0; i < 2; i++) {
+		c[i] = borrower(t.b, "ring", i == (unsigned)_i ? 1 : 8, 0);
+		while (vshm_producer_consumers(t.p) != (int)i + 1)
+			ck_assert(support_now_ns() < give_up);
+	}
+	full = c[_i];
+	other = c[!_i];
+	lend(&t, 900, 1);
+	ck_ok(vshm_consumer_keep(full, see(full, 900, 1)));
+	ck_ok(vshm_consumer_release(full));
+	(void)see(other, 900, 1);
+	ck_ok(vshm_consumer_release(other));
+	block = make(t.pool, 900, 2);
+	ck_is(vshm_producer_lend(t.p, t.pool, &block, 900, 0), -EAGAIN);
+	ck_is(vshm_producer_lend(t.p, t.pool, &block, 900, SUPPORT_MS), -ETIMEDOUT);
+	ck_assert_uint_eq(info_of(t.pool).blocks_lent, 1);
+	get_nothing(other, -EAGAIN);
+	ck_ok(vshm_pool_free(t.pool, &block));
+	ck_assert_uint_eq(info_of(t.pool).blocks_used, 1);
+	end(&t);
+}
+END_TEST
+
 /* One that never gives back holds no more than it takes; the others' rings and the pool go on. */
 START_TEST(capped)
 {
@@ -671,6 +710,7 @@ Suite *suite_pool(void)
 	add_everywhere(tc, kept);
 	add_everywhere(tc, on_two_rings);
 	add_everywhere(tc, to_several);
+	tcase_add_loop_test(tc, one_is_full, 0, 2);
 	add_everywhere(tc, capped);
 	add_everywhere(tc, waits_for_a_block);
 	add_everywhere(tc, comes_home);

@@ -57,6 +57,49 @@ int record_is(const struct vshm_view *view, uint64_t run, uint64_t number);
 pid_t start_peer(struct scene *s, const char *role, vshm_peer peer, uint64_t run, unsigned pace_us, int fd);
 int peer_main(int argc, char **argv);
 
+/* In the peer's own process. */
+struct doomed {
+	struct vshm_region *region;
+	struct notes *notes;
+	uint64_t run, seed;
+	unsigned pace_us;
+	int fd;
+	uint32_t consumers; /* that its ring can have; 0: one */
+};
+
+/* Says why, notes it, and returns 1. */
+int give_up(struct doomed *d, const char *what, int rc);
+void pace(struct doomed *d);
+
+/* ---- lend.c ---- */
+
+#define POOL_SIZE 32768u
+#define LENDS 8u
+#define SHELF 6u
+
+/* Blocks that a holder keeps. Each is a record that can be checked, and is before it goes back. */
+struct shelf {
+	struct {
+		struct vshm_view view;
+		uint64_t run, number;
+	} kept[SHELF];
+	unsigned count;
+};
+
+/* Keeps the block that was peeked, or does not, releases it, and perhaps gives another one back. 0; -EILSEQ: one is spoilt. */
+int shelf_take(struct shelf *s, struct vshm_consumer *c, const struct vshm_view *v, uint64_t *seed);
+int shelf_give_back(struct shelf *s, struct vshm_consumer *c, uint64_t *seed);
+int shelf_give_back_all(struct shelf *s, struct vshm_consumer *c, uint64_t *seed);
+int shelf_is_whole(const struct shelf *s);
+
+int open_borrower(struct vshm_region *r, uint32_t flags, struct vshm_consumer **c);
+int open_blocks(struct vshm_region *r, struct vshm_pool **pool);
+
+/* Roles: an owner with one consumer, with several, and a consumer. */
+int lend_to_one(struct doomed *d);
+int lend_to_many(struct doomed *d);
+int hold_blocks(struct doomed *d);
+
 /* Kills the child after a while, counted from its start or from when it is ready, in a thread of its own; reaps it. */
 struct killer {
 	pid_t pid;
@@ -80,5 +123,6 @@ Suite *suite_consumer(void);
 Suite *suite_many(void);
 Suite *suite_both(void);
 Suite *suite_stop(void);
+Suite *suite_lend(void);
 
 #endif

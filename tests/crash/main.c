@@ -14,6 +14,7 @@ static const struct {
 	{"many", suite_many},
 	{"both", suite_both},
 	{"stop", suite_stop},
+	{"lend", suite_lend},
 };
 
 int main(int argc, char **argv)

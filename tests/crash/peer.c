@@ -13,16 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-struct doomed {
-	struct vshm_region *region;
-	struct notes *notes;
-	uint64_t run, seed;
-	unsigned pace_us;
-	int fd;
-	uint32_t consumers; /* that its ring can have */
-};
-
-static int give_up(struct doomed *d, const char *what, int rc)
+int give_up(struct doomed *d, const char *what, int rc)
 {
 	char why[VSHM_WHY_SIZE] = "";
 
@@ -34,7 +25,7 @@ static int give_up(struct doomed *d, const char *what, int rc)
 	return 1;
 }
 
-static void pace(struct doomed *d)
+void pace(struct doomed *d)
 {
 	if (d->pace_us && support_below(&d->seed, 8) == 0)
 		support_sleep_us((int64_t)support_below(&d->seed, d->pace_us));
@@ -156,13 +147,27 @@ static void *flood_for_ever(void *arg)
 	return NULL;
 }
 
-/* Threads inside the kernel at once, over the whole ring, and never a commit: a dying process writes for as long as any of
-   its threads is in there. */
+/* Threads inside the kernel at once, until the end: a dying process writes for as long as any of its threads is in there. */
+static int read_with_threads(struct doomed *d, int fd, void *(*run)(void *), unsigned char *data, size_t part)
+{
+	struct reader readers[3];
+	pthread_t threads[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		readers[i] = (struct reader){fd, data + i * part, part};
+		if (pthread_create(&threads[i], NULL, run, &readers[i]))
+			return 1;
+	}
+	note(d->notes->ready, 2);
+	for (unsigned i = 0; i < 3; i++)
+		(void)pthread_join(threads[i], NULL);
+	return 0;
+}
+
+/* Over the whole ring, and never a commit. */
 static int write_into_reserved(struct doomed *d, int fd, void *(*run)(void *))
 {
 	struct vshm_producer *p = NULL;
-	struct reader readers[3];
-	pthread_t threads[3];
 	void *data;
 	size_t part;
 	int rc;
@@ -173,15 +178,7 @@ static int write_into_reserved(struct doomed *d, int fd, void *(*run)(void *))
 	rc = vshm_producer_reserve(p, 3 * part, &data, SUPPORT_LONG);
 	if (rc)
 		return give_up(d, "reserve all", rc);
-	for (unsigned i = 0; i < 3; i++) {
-		readers[i] = (struct reader){fd, (unsigned char *)data + i * part, part};
-		if (pthread_create(&threads[i], NULL, run, &readers[i]))
-			return 1;
-	}
-	note(d->notes->ready, 2);
-	for (unsigned i = 0; i < 3; i++)
-		(void)pthread_join(threads[i], NULL);
-	return 0;
+	return read_with_threads(d, fd, run, data, part);
 }
 
 static int pour(struct doomed *d)
@@ -189,13 +186,36 @@ static int pour(struct doomed *d)
 	return write_into_reserved(d, d->fd, read_for_ever);
 }
 
-static int flood(struct doomed *d)
+static int open_zeros(void)
 {
 	int fd = memfd_create("zeros", MFD_CLOEXEC);
 
-	if (fd < 0 || ftruncate(fd, 1 << 30))
-		return give_up(d, "memfd", -errno);
-	return write_into_reserved(d, fd, flood_for_ever);
+	return fd >= 0 && ftruncate(fd, 1 << 30) ? -1 : fd;
+}
+
+static int flood(struct doomed *d)
+{
+	int fd = open_zeros();
+
+	return fd < 0 ? give_up(d, "memfd", -errno) : write_into_reserved(d, fd, flood_for_ever);
+}
+
+/* ---- a consumer that takes long to die, with a lent block in its hands ---- */
+
+static int linger(struct doomed *d)
+{
+	static unsigned char zeros[3 * 65536];
+	struct vshm_consumer *c = NULL;
+	struct vshm_view v;
+	int fd = open_zeros(), rc = fd < 0 ? -errno : open_borrower(d->region, 0, &c);
+
+	if (!rc)
+		rc = vshm_consumer_peek(c, &v, SUPPORT_LONG);
+	if (!rc)
+		rc = vshm_consumer_keep(c, v.data);
+	if (!rc)
+		rc = vshm_consumer_release(c);
+	return rc ? give_up(d, "lingering holder", rc) : read_with_threads(d, fd, flood_for_ever, zeros, sizeof(zeros) / 3);
 }
 
 /* ---- a consumer ---- */
@@ -299,6 +319,7 @@ static const struct {
 } roles[] = {
 	{"produce", produce}, {"succeed", produce}, {"pipe", produce_from_pipe}, {"pour", pour}, {"flood", flood},
 	{"consume", consume}, {"idle", idle},	    {"produce-many", produce_many},
+	{"lend", lend_to_one}, {"lend-many", lend_to_many}, {"hold", hold_blocks}, {"linger", linger},
 };
 
 static int play(struct doomed *d, const char *role)

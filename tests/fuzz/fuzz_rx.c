@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A consumer and a producer that writes whatever it likes, also while the consumer looks. Whatever is shown lies in the
- * ring, in one piece, and never twice; no call works for longer than the ring is.
+ * ring, in one piece, and never twice, or is a lent block on lines of the producer's section; the list of these never
+ * outgrows what the consumer takes. No call works for longer than the ring is.
  */
 #include "fetch.h"
 #include "ring/ring.h"
@@ -10,6 +11,8 @@
 
 #define VIEWS 16
 #define MOST_CALLS 200
+#define MOST_LENT 4
+#define SECTION_SIZE (VSHM_SECTION_DATA + 4 * VSHM_LINE)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,11 +20,27 @@ static unsigned char *ring;
 static uint64_t size;
 static struct vshmi_word64 tail, producer_armed, producer_id, head, consumer_armed;
 static struct vshmi_rx rx;
+static unsigned char *section;	   /* of the producer; the ring lies elsewhere, so that each view can be told */
+static struct vshmi_lent *lent;	   /* NULL: it takes none */
 static uint64_t honest_tail, honest_sequence; /* where a lawful record would go */
 
 static void set_word(void *word, uint64_t value)
 {
 	memcpy(word, &value, 8);
+}
+
+/* Room for exactly as many as are said: the sanitizer watches the end. */
+static void begin_lent(uint8_t how)
+{
+	section = malloc(SECTION_SIZE);
+	lent = how & 1 ? malloc(MOST_LENT * sizeof(*lent)) : NULL;
+	if (!section || (how & 1 && !lent))
+		abort();
+	memset(section, 0x55, SECTION_SIZE);
+	rx.lent = lent;
+	rx.lent_max = how & 1 ? (how >> 1) % (MOST_LENT + 1) : 0;
+	rx.section = section;
+	rx.section_size = SECTION_SIZE;
 }
 
 static void begin(void)
@@ -44,6 +63,20 @@ static void begin(void)
 	if (fetch_byte() & 1)
 		vshmi_rx_bind(&rx, &producer_id, 7);
 	fetch_hint(&producer_armed);
+	begin_lent(fetch_byte());
+}
+
+/* A lawful lend, perhaps with one thing wrong. Each word lies in the lap. */
+static void forge_lend(unsigned char *payload)
+{
+	uint64_t line = fetch_byte() % 4, offset = VSHM_SECTION_DATA + line * VSHM_LINE;
+	uint64_t words[3] = {offset, fetch_byte() % (SECTION_SIZE - offset + 1), 1 + fetch_byte()};
+	uint8_t wrong = fetch_byte();
+
+	if (wrong < 96)
+		words[wrong % 3] = fetch_value(words[wrong % 3]);
+	for (unsigned i = 0; i < 3; i++)
+		set_word(payload + 8 * i, words[i]);
 }
 
 /* A record or pad as an honest producer would write it, perhaps with one thing wrong. */
@@ -56,11 +89,47 @@ static void forge(void)
 
 	if (kind == VSHM_RECORD_PAD || vshmi_record_span(payload) > rest)
 		payload = rest - VSHM_RECORD_HEADER;
+	if (how & 32 && kind == VSHM_RECORD_DATA && vshmi_record_span(sizeof(struct vshm_lend)) <= rest) {
+		kind = VSHM_RECORD_LEND;
+		payload = sizeof(struct vshm_lend);
+		forge_lend(ring + (honest_tail & (size - 1)) + VSHM_RECORD_HEADER);
+	}
 	header = vshmi_record_pack(payload, kind, honest_sequence++);
 	set_word(ring + (honest_tail & (size - 1)), how & 6 ? header : fetch_value(header));
 	honest_tail += vshmi_record_span(payload);
 	if (how & 24)
 		set_word(&tail, honest_tail);
+}
+
+static bool lies_in(const struct vshm_view *v, const unsigned char *from, uint64_t bytes)
+{
+	const unsigned char *at = v->data;
+
+	return at >= from && at <= from + bytes && v->size <= (uint64_t)(from + bytes - at);
+}
+
+/* Reads it, and says how much of the ring it takes at least. */
+static uint64_t read_view(const struct vshm_view *v)
+{
+	bool is_lent = lent && lies_in(v, section + VSHM_SECTION_DATA, SECTION_SIZE - VSHM_SECTION_DATA);
+
+	FETCH_ASSERT(is_lent || lies_in(v, ring + VSHM_RECORD_HEADER, size - VSHM_RECORD_HEADER));
+	FETCH_ASSERT(!is_lent || ((const unsigned char *)v->data - section) % VSHM_LINE == 0);
+	fetch_read(v->data, v->size);
+	return vshmi_record_span(is_lent ? sizeof(struct vshm_lend) : v->size);
+}
+
+/* Each noted once, in order, between the head and the tail, with the block that its record named. */
+static void check_list(void)
+{
+	FETCH_ASSERT(rx.lent_count <= rx.lent_max);
+	for (unsigned i = 0; i < rx.lent_count; i++) {
+		struct vshm_view v = {rx.lent[i].data, 0};
+
+		FETCH_ASSERT(rx.lent[i].token && lies_in(&v, section + VSHM_SECTION_DATA, SECTION_SIZE - VSHM_SECTION_DATA));
+		FETCH_ASSERT(rx.lent[i].position - rx.head < rx.tail - rx.head);
+		FETCH_ASSERT(!i || (int64_t)(rx.lent[i].position - rx.lent[i - 1].position) > 0);
+	}
 }
 
 static void peek(void)
@@ -73,13 +142,9 @@ static void peek(void)
 	fetch_call((unsigned)(size / 8) + 1);
 	shown = vshmi_rx_peek(&rx, views, count);
 	FETCH_ASSERT(shown == -EAGAIN || shown == -EPROTO || (shown > 0 && (unsigned)shown <= count));
-	for (int i = 0; i < shown; i++) {
-		const unsigned char *at = views[i].data;
-
-		FETCH_ASSERT(at >= ring + 8 && views[i].size <= size && at + views[i].size <= ring + size);
-		fetch_read(at, views[i].size);
-		spans += vshmi_record_span(views[i].size);
-	}
+	for (int i = 0; i < shown; i++)
+		spans += read_view(&views[i]);
+	check_list();
 	if (shown > 0) {
 		FETCH_ASSERT(rx.peeked - rx.head >= spans && rx.peeked - rx.head <= size);
 		FETCH_ASSERT(rx.peeked_count == (unsigned)shown);
@@ -97,11 +162,24 @@ static void refresh(void)
 	FETCH_ASSERT(rc != -EPROTO || (rx.tail == before && rx.fault.rule));
 }
 
+/* As end/lend.c: what lies before `position` is given back, perhaps later. */
+static void release_lent(uint64_t position)
+{
+	unsigned rest = 0;
+
+	for (unsigned i = 0; i < rx.lent_count; i++)
+		if ((int64_t)(rx.lent[i].position - position) >= 0)
+			rx.lent[rest++] = rx.lent[i];
+	rx.lent_count = rest;
+}
+
 static void release(void)
 {
 	fetch_call(1);
-	if (rx.peeked_count)
-		(void)vshmi_rx_release(&rx);
+	if (!rx.peeked_count)
+		return;
+	release_lent(rx.peeked);
+	(void)vshmi_rx_release(&rx);
 }
 
 static void one_call(uint8_t what)
@@ -147,5 +225,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 		FETCH_ASSERT(rx.data == ring && rx.size == size);
 	}
 	free(ring);
+	free(section);
+	free(lent);
 	return 0;
 }

@@ -13,6 +13,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* What the ring "prey" lent it, as far as it is worth remembering, and its return ring. */
+struct borrowed {
+	uint64_t seen; /* how far the ring was walked */
+	uint64_t offset, words; /* of the return ring; words 0: it takes no blocks */
+	uint64_t returned;
+	uint64_t token[64];
+	unsigned count;
+};
+
 struct attacker {
 	unsigned char *map;
 	struct vshm_superblock sb;
@@ -26,6 +35,7 @@ struct attacker {
 	uint32_t grants; /* 0: one-to-one */
 	int latest;
 	uint64_t granted_id, requested_id[2];
+	struct borrowed borrowed;
 };
 
 #define EVIL_ENTRY 0u
@@ -238,6 +248,19 @@ static uint64_t record(uint64_t size, uint64_t kind, uint64_t sequence)
 	return size | kind << 32 | (sequence & 0xffffff) << 40;
 }
 
+/* A record that lends some of its memory, or something else. */
+static uint64_t forge_lend(struct attacker *a, uint64_t at, unsigned risk)
+{
+	uint64_t offset = VSHM_SECTION_DATA + chance(a, (a->size - VSHM_SECTION_DATA) / VSHM_LINE) * VSHM_LINE;
+	uint64_t room = a->size - offset, size = chance(a, 8) ? chance(a, room < 4096 ? room + 1 : 4096) : room;
+	uint64_t token = support_random(&a->seed) | 1;
+
+	put64(a, at, chance(a, risk) ? offset : spoil(a, offset));
+	put64(a, at + 8, chance(a, risk) ? size : spoil(a, size));
+	put64(a, at + 16, chance(a, risk) ? token : 0);
+	return record(sizeof(struct vshm_lend), VSHM_RECORD_LEND, a->sequence);
+}
+
 /* The last header flickers while it is being read: between a lawful length and one that is not. */
 static void flicker(struct attacker *a)
 {
@@ -250,6 +273,8 @@ static void flicker(struct attacker *a)
 	}
 }
 
+#define LEND_SPAN (VSHM_RECORD_HEADER + sizeof(struct vshm_lend))
+
 /* A few records that are right, each with a small chance that it is not. */
 static void produce(struct attacker *a, unsigned risk)
 {
@@ -259,12 +284,15 @@ static void produce(struct attacker *a, unsigned risk)
 	for (unsigned i = 0; i < 8 && a->tail - head < a->ring_size; i++) {
 		uint64_t place = a->tail & (a->ring_size - 1), left = a->ring_size - place;
 		uint64_t free_bytes = a->ring_size - (a->tail - head);
-		uint64_t size = chance(a, a->ring_size / 4), span = (size + 7) / 8 * 8 + 8, header;
+		uint64_t size = chance(a, 4) ? chance(a, a->ring_size / 4) : sizeof(struct vshm_lend);
+		uint64_t span = (size + 7) / 8 * 8 + 8, header;
 
 		if ((span > left ? left : span) > free_bytes)
 			break;
 		header = span > left ? record(left - 8, VSHM_RECORD_PAD, a->sequence)
 				     : record(size, VSHM_RECORD_DATA, a->sequence);
+		if (span == LEND_SPAN && span <= left)
+			header = forge_lend(a, a->ring_offset + place + 8, risk);
 		put64(a, a->ring_offset + place, chance(a, risk) ? header : spoil(a, header));
 		a->last = a->tail;
 		a->tail += span > left ? left : span;
@@ -306,6 +334,14 @@ static void produce_latest(struct attacker *a, unsigned risk)
 		flicker(a);
 }
 
+/* Behind the smallest rings, where mostly nothing else of its own lies. */
+static void choose_return_ring(struct attacker *a)
+{
+	a->borrowed = (struct borrowed){.words = chance(a, 6) ? UINT64_C(1) << chance(a, 6) : 0};
+	a->borrowed.offset = a->borrowed.words ? VSHM_SECTION_DATA + 32768 + chance(a, 8) * VSHM_LINE : 0;
+	put64(a, ENTRY(PREY_ENTRY, returned), 0);
+}
+
 /* Asks for a victim's ring. */
 static void request(struct attacker *a, const struct prey *prey, const char *name)
 {
@@ -320,8 +356,10 @@ static void request(struct attacker *a, const struct prey *prey, const char *nam
 	put32(a, ENTRY(prey->entry, kind), VSHM_CONSUMER);
 	put32(a, ENTRY(prey->entry, flags), chance(a, 2) ? VSHM_ENTRY_POLLS : 0);
 	write_name(a, prey->entry, name);
-	put64(a, ENTRY(prey->entry, ring_offset), 0);
-	put64(a, ENTRY(prey->entry, ring_size), 0);
+	if (prey->entry == PREY_ENTRY)
+		choose_return_ring(a);
+	put64(a, ENTRY(prey->entry, ring_offset), prey->entry == PREY_ENTRY ? a->borrowed.offset : 0);
+	put64(a, ENTRY(prey->entry, ring_size), prey->entry == PREY_ENTRY ? 8 * a->borrowed.words : 0);
 	put64(a, ENTRY(prey->entry, position), chance(a, 2) ? 0 : VSHM_NOT_STARTED);
 	put32(a, ENTRY(prey->entry, other_peer), prey->peer);
 	put64(a, ENTRY(prey->entry, other_incarnation), incarnation_of(a, prey->peer));
@@ -330,6 +368,44 @@ static void request(struct attacker *a, const struct prey *prey, const char *nam
 	changed(a);
 	ring(a, prey->peer);
 	a->notes->requests++;
+}
+
+/* Notes the tokens of what lies between what it saw last and `tail`. */
+static void walk(struct attacker *a, const struct vshm_entry *e, uint64_t tail)
+{
+	const unsigned char *ring = section_of(a, PEER_PRODUCER) + e->ring_offset;
+	uint64_t size = e->ring_size, header;
+	struct borrowed *b = &a->borrowed;
+	const unsigned most = sizeof(b->token) / sizeof(b->token[0]);
+
+	if (size < VSHM_MIN_RING || size & (size - 1) || size > SECTION_SIZE / 2)
+		return;
+	if (tail - b->seen > size) /* it did not look for a lap: as if the first record began here */
+		b->seen = e->other_start;
+	for (unsigned i = 0; i < 1000 && tail - b->seen && tail - b->seen <= size; i++) {
+		memcpy(&header, ring + (b->seen & (size - 1)), 8);
+		if ((header >> 32 & 0xff) == VSHM_RECORD_LEND && (b->seen & (size - 1)) + LEND_SPAN <= size) {
+			b->count -= b->count == most;
+			memcpy(&b->token[b->count++], ring + (b->seen & (size - 1)) + VSHM_RECORD_HEADER + 16, 8);
+		}
+		b->seen += ((header & UINT32_MAX) + 7) / 8 * 8 + VSHM_RECORD_HEADER;
+	}
+}
+
+/* Some tokens go back: mostly right ones, some twice, and some blocks are kept for good. */
+static void give_back(struct attacker *a, unsigned risk)
+{
+	struct borrowed *b = &a->borrowed;
+
+	while (b->words && b->count > b->words / 4 && chance(a, 4)) {
+		unsigned i = chance(a, 2) ? b->count - 1 : (unsigned)chance(a, b->count);
+		uint64_t token = b->token[i];
+
+		if (chance(a, risk))
+			b->token[i] = b->token[--b->count];
+		put64(a, b->offset + 8 * (b->returned++ & (b->words - 1)), chance(a, risk) ? token : spoil(a, token));
+	}
+	put64(a, ENTRY(PREY_ENTRY, returned), chance(a, 4 * risk) ? b->returned : spoil(a, b->returned));
 }
 
 /* Returns everything, or says so. */
@@ -341,6 +417,10 @@ static void consume(struct attacker *a, const struct prey *prey, unsigned risk)
 	if (!e)
 		return;
 	tail = __atomic_load_n(&e->position, __ATOMIC_ACQUIRE);
+	if (prey->entry == PREY_ENTRY) {
+		walk(a, e, tail);
+		give_back(a, risk);
+	}
 	put64(a, ENTRY(prey->entry, position), chance(a, risk) ? tail : spoil(a, tail));
 	put64(a, ENTRY(prey->entry, armed), chance(a, 2) ? spoil(a, tail) : 0);
 	if (chance(a, 4) == 0)

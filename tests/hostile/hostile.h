@@ -50,6 +50,8 @@ struct arena {
 	uint64_t calls, records, quarantines, reopened, pure, findings;
 	uint64_t herd; /* records that the innocent consumer of "herd" has read */
 	uint64_t liars, slow; /* consumers of it that were dropped: broke a rule; held it up */
+	uint64_t lent, kept; /* blocks lent to the attacker; blocks of its that were kept */
+	uint64_t evicted; /* the attacker is: what it held has to come home */
 	uint64_t slowest_ns;
 	uint64_t rules[VSHM_RULE_COUNT];
 };

@@ -115,16 +115,25 @@ static void found_after(void *arg, const struct vshm_fault *fault)
 	fprintf(stderr, "peer %u: %s\n", fault->peer, vshm_rule_text(fault->rule));
 }
 
+static void evict(struct arena *a)
+{
+	int rc;
+
+	support_kill(attacker);
+	rc = vshm_region_evict(a->uri, PEER_ATTACKER, VSHM_EVICT_FORCE, NULL);
+	if (rc && rc != -ENOENT)
+		broken(a, "evict", rc);
+	note(a->evicted, 1);
+}
+
 /* The spoilt section is taken by the next peer, and works. */
 static void use_again(struct arena *a)
 {
 	struct vshm_open_options o = VSHM_OPEN_OPTIONS_INIT;
 	struct vshm_producer *p = NULL;
 	struct vshm_region *r = NULL;
-	int rc = vshm_region_evict(a->uri, PEER_ATTACKER, VSHM_EVICT_FORCE, NULL);
+	int rc;
 
-	if (rc && rc != -ENOENT)
-		broken(a, "evict", rc);
 	o.peer = PEER_ATTACKER;
 	rc = vshm_region_open(a->uri, &o, &r, NULL);
 	if (rc)
@@ -144,6 +153,8 @@ static void all_rules_met(struct arena *a, uint64_t seconds)
 		VSHM_RULE_START,	 VSHM_RULE_TAIL_ALIGN,	    VSHM_RULE_TAIL_RANGE,
 		VSHM_RULE_HEAD_ALIGN,	 VSHM_RULE_HEAD_RANGE,	    VSHM_RULE_RECORD_KIND,
 		VSHM_RULE_RECORD_LENGTH, VSHM_RULE_RECORD_SEQUENCE, VSHM_RULE_RECORD_PAD,
+		VSHM_RULE_LEND,		 VSHM_RULE_RETURN_TAIL,	    VSHM_RULE_RETURN_BLOCK,
+		VSHM_RULE_RETURN_GENERATION, VSHM_RULE_RETURN_HOLDER,
 	};
 
 	for (size_t i = 0; seconds >= 15 && i < sizeof(rules) / sizeof(rules[0]); i++)
@@ -188,15 +199,17 @@ int main(int argc, char **argv)
 	start_attacker(&a);
 	watch(&a, (int64_t)seconds);
 	note(a.notes->stop, 1);
+	evict(&a);
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
 		(void)pthread_join(threads[i], NULL);
-	support_kill(attacker);
 	use_again(&a);
 	printf("%llu calls, %llu records, %llu quarantines, %llu ends opened again, %llu findings, %llu pure records\n",
 	       (unsigned long long)a.calls, (unsigned long long)a.records, (unsigned long long)a.quarantines,
 	       (unsigned long long)a.reopened, (unsigned long long)a.findings, (unsigned long long)a.pure);
 	printf("herd: %llu records, %llu liars and %llu slow ones dropped\n", (unsigned long long)a.herd,
 	       (unsigned long long)a.liars, (unsigned long long)a.slow);
+	printf("lent: %llu blocks to the attacker, %llu of its blocks kept\n", (unsigned long long)a.lent,
+	       (unsigned long long)a.kept);
 	printf("attacker: %llu words in %llu rounds, %llu grants, %llu requests; slowest call %llu us late\n",
 	       (unsigned long long)a.notes->scribbles, (unsigned long long)a.notes->rounds,
 	       (unsigned long long)a.notes->grants, (unsigned long long)a.notes->requests,

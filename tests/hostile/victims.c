@@ -73,9 +73,29 @@ struct reader {
 	struct arena *a;
 	struct vshm_region *r;
 	struct vshm_consumer *c;
+	struct vshm_view kept; /* a block of the attacker; data NULL: none */
 	uint64_t seed;
 	volatile unsigned char sum;
 };
+
+/* What was kept is there to be read until the stream has ended, and goes back when the next one comes. */
+static void keep_instead(struct reader *v, const struct vshm_view *view)
+{
+	int rc = vshm_consumer_keep(v->c, view->data);
+
+	if (!ALLOWED(rc, 0, -ENOENT))
+		broken(v->a, "keep", rc);
+	if (rc)
+		return; /* an ordinary record */
+	if (v->kept.data) {
+		v->sum ^= sink(v->a, v->kept.data, v->kept.size);
+		rc = vshm_consumer_give_back(v->c, v->kept.data);
+		if (!ALLOWED(rc, 0, -ENOENT)) /* -ENOENT: of a stream that is over, and this one follows */
+			broken(v->a, "give back", rc);
+	}
+	v->kept = *view;
+	add(v->a->kept, 1);
+}
 
 static int read_burst(struct reader *v, int64_t timeout)
 {
@@ -102,6 +122,8 @@ static int read_view(struct reader *v, int64_t timeout)
 	if (!rc) {
 		v->sum ^= sink(v->a, view.data, view.size);
 		add(v->a->records, 1);
+		if (support_below(&v->seed, 3) == 0)
+			keep_instead(v, &view);
 		rc = vshm_consumer_release(v->c);
 	}
 	return rc;
@@ -150,6 +172,7 @@ static void open_reader(struct reader *v)
 	int rc;
 
 	o.flags = (uint32_t)support_below(&v->seed, 4); /* FOLLOW, POLL, both, none */
+	o.lends = (uint32_t)support_below(&v->seed, 40);
 	rc = vshm_consumer_open(v->r, "evil", &o, &v->c);
 	call_end(v->a, began, 0, "consumer open");
 	if (rc == -EBUSY)
@@ -167,6 +190,7 @@ static void close_reader(struct reader *v)
 	if (rc)
 		broken(v->a, "consumer close", rc);
 	v->c = NULL;
+	v->kept.data = NULL;
 	add(v->a->reopened, 1);
 }
 
@@ -190,7 +214,7 @@ static void reserve_nothing(struct arena *a)
 
 void *victim_consumer(void *arg)
 {
-	struct reader v = {arg, NULL, NULL, 0, 0};
+	struct reader v = {.a = arg};
 
 	reserve_nothing(v.a);
 	v.r = attach(v.a, PEER_CONSUMER, NULL);
@@ -223,8 +247,85 @@ struct writer {
 	struct arena *a;
 	struct vshm_region *r;
 	struct vshm_producer *p;
+	struct vshm_pool *pool;
+	struct vshm_block block; /* lent last, still owned; data NULL: none */
 	uint64_t seed;
 };
+
+/* That it lies about blocks is said to the log alone: everything else goes on. */
+static void note_lies(void *arg, enum vshm_log_level level, const char *message)
+{
+	struct arena *a = arg;
+
+	(void)level;
+	if (!strstr(message, "is lent nothing any more"))
+		return;
+	for (uint32_t rule = VSHM_RULE_RETURN_TAIL; rule < VSHM_RULE_COUNT; rule++)
+		if (strstr(message, vshm_rule_text(rule)))
+			add(a->rules[rule], 1);
+}
+
+static void open_lendery(struct writer *v)
+{
+	struct vshm_pool_options o = VSHM_POOL_OPTIONS_INIT;
+	int rc;
+
+	o.size = 65536;
+	rc = vshm_pool_open(v->r, "lendery", &o, &v->pool);
+	if (rc)
+		broken(v->a, "pool open", rc);
+}
+
+static void free_last(struct writer *v)
+{
+	int rc = v->block.data ? vshm_pool_free(v->pool, &v->block) : 0;
+
+	if (rc)
+		broken(v->a, "free", rc);
+	v->block.data = NULL;
+}
+
+/* A block for the attacker, which can hold as many as there are. The owner's own hold lasts until the next one. */
+static int write_lent(struct writer *v, int64_t timeout)
+{
+	struct vshm_fault f = VSHM_FAULT_INIT;
+	size_t size = 1 + support_below(&v->seed, 2000);
+	struct vshm_block block = {.data = NULL};
+	int rc = vshm_pool_alloc(v->pool, size, &block);
+
+	if (rc && rc != -ENOSPC)
+		broken(v->a, "alloc", rc);
+	free_last(v);
+	if (rc)
+		return 0;
+	v->block = block;
+	memset(v->block.data, 0x77, size);
+	rc = vshm_producer_lend(v->p, v->pool, &v->block, size, timeout);
+	add(v->a->lent, !rc);
+	if (rc == -EOPNOTSUPP || (rc == -EPROTO && vshm_producer_fault(v->p, &f) == -ENOENT))
+		return 0; /* it takes none, or lied about some: the ring goes on */
+	return rc;
+}
+
+/* The attacker is gone: everything comes home, in one piece. */
+static void lendery_is_whole(struct writer *v)
+{
+	struct vshm_pool_info info = VSHM_POOL_INFO_INIT;
+	int64_t end = support_now_ns() + SUPPORT_LONG;
+	int rc = 0;
+
+	free_last(v);
+	while (!noted(v->a->evicted) && support_now_ns() < end)
+		support_sleep_us(1000);
+	do
+		rc = vshm_pool_info(v->pool, &info);
+	while (!rc && info.blocks_used && support_now_ns() < end);
+	if (rc || info.used || info.lent || info.largest != info.size)
+		broken(v->a, "blocks were lost", rc ? rc : (long long)info.used);
+	rc = vshm_pool_close(v->pool);
+	if (rc)
+		broken(v->a, "pool close", rc);
+}
 
 static int write_record(struct writer *v, int64_t timeout)
 {
@@ -264,9 +365,9 @@ static int write_burst(struct writer *v, int64_t timeout)
 
 static int write_once(struct writer *v)
 {
-	static int (*const ways[])(struct writer *, int64_t) = {write_record, write_copy, write_burst};
+	static int (*const ways[])(struct writer *, int64_t) = {write_record, write_copy, write_burst, write_lent};
 	int64_t timeout = random_timeout(&v->seed), began = call_begin(v->a);
-	int rc = ways[support_below(&v->seed, 3)](v, timeout);
+	int rc = ways[support_below(&v->seed, 4)](v, timeout);
 
 	call_end(v->a, began, timeout, "a producer call");
 	if ((rc == -EAGAIN && timeout) || (rc == -ETIMEDOUT && !timeout))
@@ -317,10 +418,11 @@ static void quarantined_writer(struct writer *v)
 
 void *victim_producer(void *arg)
 {
-	struct writer v = {arg, NULL, NULL, 0};
+	struct writer v = {.a = arg};
 
-	v.r = attach(v.a, PEER_PRODUCER, NULL);
+	v.r = attach(v.a, PEER_PRODUCER, note_lies);
 	v.seed = v.a->seed + 2;
+	open_lendery(&v);
 	while (!is_stopped(v.a)) {
 		int rc = v.p ? write_once(&v) : 0;
 
@@ -337,6 +439,7 @@ void *victim_producer(void *arg)
 		if (vshm_region_status(v.r))
 			broken(v.a, "the producer's region", vshm_region_status(v.r));
 	}
+	lendery_is_whole(&v);
 	if (vshm_region_close(v.r))
 		broken(v.a, "region close", 0);
 	return NULL;
@@ -344,20 +447,47 @@ void *victim_producer(void *arg)
 
 /* ---- the innocent pair ---- */
 
+/* Every eighth record is lent. */
+static int lend_pure(struct vshm_producer *p, struct vshm_pool *pool, uint64_t i)
+{
+	struct vshm_block block;
+	int rc = vshm_pool_alloc(pool, i % 512, &block);
+
+	if (rc)
+		return rc;
+	support_fill(block.data, block.size, i);
+	rc = vshm_producer_lend(p, pool, &block, block.size, SUPPORT_LONG);
+	return rc ? rc : vshm_pool_free(pool, &block);
+}
+
+static int pure_pool_open(struct vshm_region *r, struct vshm_pool **pool)
+{
+	struct vshm_pool_options o = VSHM_POOL_OPTIONS_INIT;
+
+	o.size = 65536;
+	return vshm_pool_open(r, "pure", &o, pool);
+}
+
 void *innocent_from(void *arg)
 {
 	struct arena *a = arg;
 	struct vshm_region *r = attach(a, PEER_FROM, NULL);
 	struct vshm_producer *p = NULL;
+	struct vshm_pool *pool = NULL;
 	unsigned char bytes[512];
 	int rc = vshm_producer_open(r, "pure", NULL, &p);
 
+	if (!rc)
+		rc = pure_pool_open(r, &pool);
 	for (uint64_t i = 0; !rc && !is_stopped(a); i++) {
 		support_fill(bytes, i % sizeof(bytes), i);
-		rc = vshm_producer_send(p, bytes, i % sizeof(bytes), SUPPORT_LONG);
+		rc = i % 8 == 7 ? lend_pure(p, pool, i)
+				: vshm_producer_send(p, bytes, i % sizeof(bytes), SUPPORT_LONG);
 	}
 	if (!rc)
 		rc = vshm_producer_close(p, SUPPORT_LONG);
+	if (!rc) /* all of it was read, and so all blocks are back */
+		rc = vshm_pool_close(pool);
 	if (rc || vshm_region_status(r) || vshm_region_close(r))
 		broken(a, "the innocent producer", rc);
 	return NULL;
