@@ -92,25 +92,28 @@ struct vshm_pool_info {
 		sizeof(struct vshm_pool_info), 0, 0, 0, 0, 0, 0, 0, 0                              \
 	}
 
-/* Fills `info`, whose struct_size is set; takes in what came back first. Errors: -EINVAL, -E2BIG, -ECHILD. */
+/* Fills `info`, whose struct_size is set; takes in what came back first. Errors: -EINVAL, -E2BIG, -ECHILD, -ESTALE, -ENODEV. */
 VSHM_API VSHM_MUST_USE int vshm_pool_info(struct vshm_pool *pool, struct vshm_pool_info *info);
 
 /*
  * Sends a record that lends the first `size` bytes of `block` to the consumers that the ring has now: each of them reads it
  * in place, and holds the block until it gives it back. The owner must not change the bytes before it is back, and
  * keeps its own hold until vshm_pool_free(), so that a block can be lent to several rings.
+ * It is published at once, with what was committed before; a reservation that was not committed is given up.
  * Waits for room in the ring, for a consumer, and while one of them holds as many blocks as it takes. With
  * VSHM_PRODUCER_DROP and nobody there: 0, and nothing is lent. A consumer that comes later starts behind the last block that
  * was lent to others.
- * Errors: as vshm_producer_reserve(), and -EINVAL (not a block that the owner holds, larger than it, another region's pool,
+ * Errors: as vshm_producer_reserve(); -EPROTO also says that the consumer of a one-to-one ring returned what it did not
+ * hold: then only records that are sent still go there. And -EINVAL (not a block that the owner holds, larger than it, another region's pool,
  * or a latest ring), -EEXIST (a consumer of this ring has this block already), -EOPNOTSUPP (a consumer takes no blocks).
  */
 VSHM_API VSHM_MUST_USE int vshm_producer_lend(struct vshm_producer *producer, struct vshm_pool *pool,
 					      const struct vshm_block *block, size_t size, int64_t timeout_ns);
 
 /*
- * Keeps a lent block, which the last peek showed at `data`, beyond the release. It then has to be given back, by data, before
- * the consumer closes. Without FOLLOW it stays valid after the end of the stream; with FOLLOW it ends with its producer.
+ * Keeps a lent block, which the last peek showed at `data`, beyond the release. It then has to be given back, by data; a close
+ * gives back what is left, after which its bytes are not to be read. Without FOLLOW it stays valid after the end of the stream; with
+ * FOLLOW it ends with its producer.
  * Errors: -ENOENT (no lent block is shown there), -EINVAL, -ECHILD.
  */
 VSHM_API VSHM_MUST_USE int vshm_consumer_keep(struct vshm_consumer *consumer, const void *data);

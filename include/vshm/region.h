@@ -181,7 +181,7 @@ struct vshm_peer_info {
 	uint32_t beat_ms;
 	uint32_t can_wake; /* 1: this process (or, for an observer, a peer here) can ring it */
 	uint32_t same_kernel;
-	uint64_t ring_bytes; /* of its section used by rings and pools */
+	uint64_t ring_bytes; /* of its section used by rings, pools, and return rings of lent blocks */
 	char label[VSHM_NAME_SIZE];
 };
 #define VSHM_PEER_INFO_INIT                                                                        \
@@ -203,21 +203,22 @@ struct vshm_end_info {
 	uint32_t kind;  /* enum vshm_end_kind in layout.h */
 	uint32_t state; /* enum vshm_end_state in layout.h */
 	uint32_t flags; /* VSHM_ENTRY_… in layout.h */
-	uint32_t connected; /* 1: both ends name each other */
+	uint32_t connected; /* 1: both ends name each other; producer of a one-to-many ring: it has a consumer, see `consumers` */
 	char name[VSHM_NAME_SIZE];
 	uint64_t id;
-	uint64_t ring_offset, ring_size; /* producers: in the peer's section, bytes */
-	uint64_t position;               /* producer: tail. consumer: head. free-running bytes */
-	uint64_t armed;                  /* position that it sleeps for; 0: awake */
-	vshm_peer other_peer;            /* VSHM_PEER_ANY: nobody */
+	/* in the peer's section, bytes: a producer's ring, a pool's blocks, a consumer's return ring of lent blocks (size 0: none) */
+	uint64_t ring_offset, ring_size;
+	uint64_t position; /* producer: tail; consumer: head, free-running bytes. Pool: bytes in use */
+	uint64_t armed; /* position that it sleeps for; 0: awake */
+	vshm_peer other_peer; /* VSHM_PEER_ANY: nobody, and always of the producer of a one-to-many ring */
 	uint32_t other_index;
 	uint64_t other_position; /* when connected: the other side's */
 	uint64_t records, rings_sent, rings_avoided, sleeps, spurious;
-	uint32_t grants;    /* producer of a one-to-many ring: how many consumers it can have; else 0 */
-	uint32_t consumers; /* producer: how many it has */
-	uint32_t lends;     /* consumer: how many lent blocks it can hold */
-	uint32_t lent;      /* pool: blocks that consumers hold */
-	uint64_t largest;   /* pool: bytes of the largest free block; `position`: bytes in use, `ring_size`: in all */
+	uint32_t grants; /* producer of a one-to-many ring: how many consumers it can have at a time; else 0 */
+	uint32_t consumers; /* producer of any ring: how many it has granted; else 0 */
+	uint32_t lends;   /* consumer: how many lent blocks it can hold */
+	uint32_t lent;    /* pool: blocks that consumers hold */
+	uint64_t largest; /* pool: bytes of the largest free block */
 };
 #define VSHM_END_INFO_INIT                                                                         \
 	{                                                                                          \

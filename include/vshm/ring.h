@@ -48,7 +48,7 @@ struct vshm_counters {
 /*
  * A latest ring: the producer never waits, the oldest records are overwritten. Each consumer starts with the newest record
  * and is told exactly how many it missed: -EOVERFLOW, vshm_consumer_lost(). Both sides copy: what a reserve and a peek show
- * is private memory. A record can have a quarter of the ring, less 16 bytes; bursts have one record.
+ * is private memory. A record can have a quarter of the ring, less 16 bytes; bursts have one record. Blocks cannot be lent.
  */
 #define VSHM_PRODUCER_LATEST 2u
 
@@ -73,7 +73,7 @@ struct vshm_producer_options {
 /*
  * Opens the producing end of the ring `name` (VSHM_NAME_SIZE). Never blocks. `options`: NULL for defaults.
  * On success *producer belongs to the region: vshm_producer_close().
- * Errors: -EINVAL (name), -E2BIG, -EEXIST (a producer of that name is open), -ENOSPC (ring larger than what is
+ * Errors: -EINVAL (name, flags, consumers), -E2BIG, -EEXIST (a producer of that name is open), -ENOSPC (ring larger than what is
  * free in the section, or no directory entry: vshm_region_why() names the largest possible), -EACCES (observer),
  * -ENOMEM.
  */
@@ -87,7 +87,7 @@ VSHM_API VSHM_MUST_USE int vshm_producer_open(struct vshm_region *region, const 
  * Waits for room, or, while the ring is full and no consumer is there, for a consumer.
  * Errors: -EAGAIN, -ETIMEDOUT, -EMSGSIZE (larger than vshm_producer_max_record()), -EPIPE (the consumer died, or
  * the last of several: said once; what it did not read goes to the next consumer), -EHOSTDOWN (it is suspect: said once each time),
- * -EPROTO, -ECANCELED.
+ * -EPROTO, -ECANCELED. With several consumers there is no -EHOSTDOWN, and no -EPROTO: one that breaks a rule is dropped.
  */
 VSHM_API VSHM_MUST_USE int vshm_producer_reserve(struct vshm_producer *producer, size_t size, void **data,
 						 int64_t timeout_ns);
@@ -154,14 +154,19 @@ VSHM_API VSHM_MUST_USE int vshm_producer_fault(const struct vshm_producer *produ
 
 /* ---- consumer ---- */
 
-#define VSHM_CONSUMER_FOLLOW 1u /* -ENODATA, -EPIPE and -ESTALE are said once; then waits for the next producer */
-#define VSHM_CONSUMER_POLL 2u   /* never sleeps: spins; the producer need not look whether to ring */
+/* -ENODATA, -EPIPE, -ESTALE and a drop (-EOVERFLOW) are said once; then waits for the next producer, or to be taken again. */
+#define VSHM_CONSUMER_FOLLOW 1u
+#define VSHM_CONSUMER_POLL 2u /* never sleeps: spins; the producer need not look whether to ring */
 
 struct vshm_consumer_options {
 	size_t struct_size;
 	uint32_t flags;   /* VSHM_CONSUMER_… */
 	uint32_t spin_us; /* as for producers */
-	uint32_t lends;   /* lent blocks (vshm/pool.h) that it can hold at a time, up to VSHM_MAX_LENDS; 0: 16, if there is room */
+	/*
+	 * Lent blocks (vshm/pool.h) that it can hold at a time, up to VSHM_MAX_LENDS (4096), rounded up to a power of two. 0: 16,
+	 * or none where the section has no room.
+	 */
+	uint32_t lends;
 	uint32_t reserved; /* 0 */
 };
 #define VSHM_CONSUMER_OPTIONS_INIT                                                                 \
@@ -172,8 +177,8 @@ struct vshm_consumer_options {
 /*
  * Opens the consuming end of the ring `name`. The producer need not be there yet: peek waits for it. Never blocks.
  * `options`: NULL for defaults. On success *consumer belongs to the region: vshm_consumer_close().
- * Errors: -EINVAL (name), -E2BIG, -EBUSY (the ring has a consumer), -ENOSPC (no directory entry), -EACCES
- * (observer), -ENOMEM.
+ * Errors: -EINVAL (name, flags, lends), -E2BIG, -EBUSY (the ring has all the consumers that it can have), -ENOSPC (no directory
+ * entry, or no room for the lent blocks' return ring: 8 bytes for each), -EACCES (observer), -ENOMEM.
  */
 VSHM_API VSHM_MUST_USE int vshm_consumer_open(struct vshm_region *region, const char *name,
 					      const struct vshm_consumer_options *options,
@@ -185,7 +190,7 @@ VSHM_API VSHM_MUST_USE int vshm_consumer_open(struct vshm_region *region, const 
  * Errors: -EAGAIN, -ETIMEDOUT, -ENODATA (orderly end), -EPIPE (the producer died; everything that it had committed
  * was delivered before), -ESTALE (it restarted), -EHOSTDOWN (it is suspect: said once each time), -EBUSY (other
  * consumers were faster), -EOVERFLOW (a latest ring: records were lost, said once each time, the next call goes on; else
- * the producer dropped this consumer), -EPROTO, -ECANCELED.
+ * the producer dropped this consumer, whose stream ends here, unless it follows), -EPROTO, -ECANCELED.
  */
 VSHM_API VSHM_MUST_USE int vshm_consumer_peek(struct vshm_consumer *consumer, struct vshm_view *view,
 					      int64_t timeout_ns);
@@ -221,8 +226,8 @@ VSHM_API int vshm_consumer_close(struct vshm_consumer *consumer);
 VSHM_API VSHM_MUST_USE int vshm_consumer_connected(struct vshm_consumer *consumer);
 
 /*
- * Records of latest rings that were overwritten before this consumer read them; without those before its first. Exact, as
- * long as the producer does not lie. Errors: -EINVAL, -ECHILD.
+ * Records of latest rings that were overwritten before this consumer read them; without those before its first, and those that a
+ * dropped consumer of another ring did not get. Exact, as long as the producer does not lie. Errors: -EINVAL, -ECHILD.
  */
 VSHM_API VSHM_MUST_USE int vshm_consumer_lost(const struct vshm_consumer *consumer, uint64_t *lost);
 

@@ -41,7 +41,7 @@ VSHM_API VSHM_MUST_USE int vshm_poll(struct vshm_region *region, struct vshm_pol
 /* ---- ending waits ---- */
 
 /*
- * Ends all waits in this region with -ECANCELED (peek, reserve, send, recv, a close that lingers, poll), and those that
+ * Ends all waits in this region with -ECANCELED (peek, reserve, send, recv, lend, a close that lingers, poll), and those that
  * begin later, until vshm_region_resume(). What need not wait is not affected: records that are there, room, timeout 0.
  * Async-signal-safe; any thread; never blocks. The region must not be closed meanwhile. Errors: -EINVAL, -ECHILD.
  */

@@ -34,7 +34,7 @@ class Show(ctl.Case):
         seen = self.show(path)
         self.assertEqual(set(seen), {"uri", "name", "uuid", "layout_version", "profile", "size", "segments", "layout_page",
                                      "created_ns", "looked_ns", "peer_count", "peers_live", "facts", "peers", "rings",
-                                     "waiting", "unlawful"})
+                                     "pools", "waiting", "unlawful"})
         self.assertEqual((seen["name"], seen["peers_live"], seen["layout_version"]), ("r", 2, 1))
         self.assertRegex(seen["uuid"], r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
         self.assertEqual(len(seen["peers"]), 4)
@@ -96,6 +96,30 @@ class Show(ctl.Case):
             self.assertNotIn("^head", text)
             sender.terminate()
             self.end(sender)
+        self.gone()
+
+    def test_pools_and_several_consumers(self):
+        frames = os.path.join(ctl.BIN, "frames")
+        if not os.access(frames, os.X_OK):
+            self.skipTest("the examples are not built")
+        path = self.path("r")
+        programs = [subprocess.Popen([frames, *words], stdout=subprocess.DEVNULL)
+                    for words in (["view", path], ["view", path], ["lend", path, "100000"])]
+        try:
+            self.eventually(lambda: os.path.exists(path))
+            seen = self.await_show(path, lambda seen: seen["pools"] and seen["pools"][0]["blocks_lent"] and seen["rings"] and
+                                   seen["rings"][0]["consumers"] == 2)
+            self.assertEqual((seen["rings"][0]["consumers_at_most"], seen["rings"][0]["latest"]), (2, False))
+            self.assertGreaterEqual(seen["pools"][0]["used"], seen["pools"][0]["blocks_lent"] << 22)
+            text = self.ok("show", path).out
+            self.assertRegex(text, r"\nframes +\d frames +2 of 2 ")
+            self.assertRegex(text, r"\nPOOL +OWNER +IN USE")
+            self.assertIn("pool frames 24 MiB", self.ok("show", path, "--map").out)
+            self.ok("check", path)
+        finally:
+            for program in programs:
+                program.kill()
+                program.wait()
         self.gone()
 
     def test_the_dead_do_nothing(self):

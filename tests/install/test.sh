@@ -34,7 +34,7 @@ libdir=$(dirname "$(find "$prefix" -name 'libvshm.so')")
 ok "installed, moved"
 
 for file in bin/vshmctl include/vshm/vshm.h include/vshm/version.h share/man/man1/vshmctl.1 share/man/man5/vshm_layout.5 \
-	share/man/man7/vshm.7 share/man/man3/vshm_wait.3 share/man/man3/vshm_ring.3 share/man/man3/vshm_region_open.3 share/doc/libvshm/LICENSE; do
+	share/man/man7/vshm.7 share/man/man3/vshm_wait.3 share/man/man3/vshm_ring.3 share/man/man3/vshm_pool.3 share/man/man3/vshm_region_open.3 share/doc/libvshm/LICENSE; do
 	if [[ $file == share/man/* ]] && ! command -v scdoc >/dev/null; then
 		continue
 	fi
@@ -44,7 +44,7 @@ done
 if [ -d "$prefix/share/man/man3" ]; then
 	while read -r name; do
 		[ -s "$prefix/share/man/man3/$name.3" ] || fail "$name has no page of section 3"
-	done < <(sed -n 's/^\t\(vshm_\(region\|producer\|consumer\|pool\)_[a-z_]*\);/\1/p' "$VSHM_SOURCE_DIR/pkg/libvshm.map")
+	done < <(sed -n 's/^\t\(vshm_poll\|vshm_\(region\|producer\|consumer\|pool\)_[a-z_]*\);/\1/p' "$VSHM_SOURCE_DIR/pkg/libvshm.map")
 fi
 ok "files are in place"
 
