@@ -149,8 +149,10 @@ static struct json_object *json_of_end(const struct observation *now, const stru
 	put_number(object, "rings_avoided", info->rings_avoided);
 	put_number(object, "sleeps", info->sleeps);
 	put_number(object, "spurious", info->spurious);
-	if (info->kind == VSHM_CONSUMER)
+	if (info->kind == VSHM_CONSUMER) {
 		put_number(object, "holds_at_most", info->lends);
+		put_number(object, "keeps", info->lent);
+	}
 	return object;
 }
 

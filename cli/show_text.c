@@ -228,7 +228,11 @@ static void row_of_end(struct table *table, const struct observation *now, const
 	table_cell(table, STYLE_PLAIN, "%s", end->info.name);
 	table_cell(table, STYLE_PLAIN, "%s %" PRIu32 "/%" PRIu32, producer ? "producer" : "consumer", end->info.peer,
 		   end->info.index);
-	table_cell(table, STYLE_PLAIN, "%s %" PRIu64, producer ? "tail" : "head", end->info.position);
+	if (end->info.lent)
+		table_cell(table, STYLE_PLAIN, "head %" PRIu64 ", keeps %" PRIu32 " of %" PRIu32 " blocks", end->info.position,
+			   end->info.lent, end->info.lends);
+	else
+		table_cell(table, STYLE_PLAIN, "%s %" PRIu64, producer ? "tail" : "head", end->info.position);
 	(void)end_does(now, end, does);
 	table_cell(table, strcmp(does, "awake") != 0 ? STYLE_WARN : STYLE_DIM, "%s", does);
 	table_cell(table, STYLE_PLAIN, "%" PRIu64, end->info.rings_sent);

@@ -152,7 +152,8 @@ struct vshm_entry {
 	uint64_t oldest;   /* VSHM_ENTRY_LATEST: what lies before is overwritten, or may be any moment; pool: largest free block */
 	uint64_t newest;   /* VSHM_ENTRY_LATEST: where the last record begins; pool: blocks that are lent */
 	uint64_t returned; /* consumer: blocks given back so far, the tail of its return ring */
-	uint8_t reserved2[96];
+	uint64_t held;	   /* consumer: lent blocks that it keeps; for those who look */
+	uint8_t reserved2[88];
 	uint64_t armed; /* the position of the other side that this end sleeps for; 0: awake */
 	uint8_t reserved3[120];
 };

@@ -217,7 +217,7 @@ struct vshm_end_info {
 	uint32_t grants; /* producer of a one-to-many ring: how many consumers it can have at a time; else 0 */
 	uint32_t consumers; /* producer of any ring: how many it has granted; else 0 */
 	uint32_t lends;   /* consumer: how many lent blocks it can hold */
-	uint32_t lent;    /* pool: blocks that consumers hold */
+	uint32_t lent;    /* pool: blocks that consumers hold; consumer: blocks that it keeps */
 	uint64_t largest; /* pool: bytes of the largest free block */
 };
 #define VSHM_END_INFO_INIT                                                                         \

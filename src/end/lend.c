@@ -173,6 +173,13 @@ static void tell_owner(struct vshm_consumer *c)
 	vshmi_peer_ring(c->end.region, c->end.link.peer);
 }
 
+/* For those who look at the region. */
+static void show_kept(const struct vshm_consumer *c)
+{
+	if (!c->left && !vshmi_region_usable(c->end.region))
+		vshmi_store64(&c->end.entry->held, c->kept_count);
+}
+
 static void put_back(struct vshm_consumer *c, const struct vshmi_lent *lent)
 {
 	if (!c->left && !vshmi_region_usable(c->end.region))
@@ -198,6 +205,7 @@ void vshmi_lent_release(struct vshm_consumer *c, uint64_t position)
 	}
 	c->rx.lent_count = rest;
 	c->rx.lent_max = c->lends - c->kept_count;
+	show_kept(c);
 	if (any)
 		tell_owner(c);
 }
@@ -231,6 +239,7 @@ int vshm_consumer_give_back(struct vshm_consumer *c, const void *data)
 		c->kept[i] = c->kept[--c->kept_count];
 		c->rx.lent_max = c->lends - c->kept_count;
 		put_back(c, &lent);
+		show_kept(c);
 		tell_owner(c);
 		vshmi_consumer_leave_late(c);
 		return 0;

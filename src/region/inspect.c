@@ -140,8 +140,10 @@ static int read_end(const struct vshm_region *region, vshm_peer number, uint32_t
 	out->consumers = entry.kind == VSHM_PRODUCER ? vshmi_grants_live(region, number, &entry) : 0;
 	if (entry.grants)
 		out->connected = out->consumers != 0;
-	if (entry.kind == VSHM_CONSUMER)
+	if (entry.kind == VSHM_CONSUMER) {
 		out->lends = (uint32_t)(entry.ring_size / 8);
+		out->lent = (uint32_t)vshmi_load64(&peer->section->directory[index].held);
+	}
 	if (entry.kind == VSHM_POOL) {
 		out->largest = vshmi_load64(&peer->section->directory[index].oldest);
 		out->lent = (uint32_t)vshmi_load64(&peer->section->directory[index].newest);

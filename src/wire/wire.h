@@ -25,8 +25,8 @@ struct vshmi_shared_entry {
 	struct vshmi_word64 counters[5]; /* records, rings_sent, rings_avoided, sleeps, spurious */
 	unsigned char pad1[56];
 	struct vshmi_word64 position; /* line 2 */
-	struct vshmi_word64 oldest, newest, returned;
-	unsigned char pad2[96];
+	struct vshmi_word64 oldest, newest, returned, held;
+	unsigned char pad2[88];
 	struct vshmi_word64 armed; /* line 3 */
 	unsigned char pad3[120];
 };

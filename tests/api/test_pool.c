@@ -177,6 +177,17 @@ START_TEST(in_a_burst)
 }
 END_TEST
 
+static struct vshm_end_info end_of(struct vshm_region *r, vshm_peer peer, uint32_t kind)
+{
+	struct vshm_end_info info = VSHM_END_INFO_INIT;
+
+	for (uint32_t i = 0; i < VSHM_ENTRIES; i++)
+		if (!vshm_region_end(r, peer, i, &info) && info.kind == kind)
+			return info;
+	ck_abort_msg("peer %u has no such end", peer);
+	return info;
+}
+
 /* Kept beyond the release, given back in another order, and not twice. */
 START_TEST(kept)
 {
@@ -194,6 +205,8 @@ START_TEST(kept)
 		ck_ok(vshm_consumer_release(t.c));
 	}
 	ck_assert_uint_eq(info_of(t.pool).blocks_lent, 8);
+	ck_assert_uint_eq(end_of(t.a, 1, VSHM_CONSUMER).lent, 8);
+	ck_assert_uint_eq(end_of(t.a, 1, VSHM_CONSUMER).lends, 8);
 	for (unsigned i = 0; i < 8; i++) {
 		unsigned k = (5 * i + 3) % 8;
 
@@ -566,17 +579,6 @@ static const struct {
 	{0, UINT64_C(1) << 63, 0},
 	{0, 2, 1},		     /* the same twice */
 };
-
-static struct vshm_end_info end_of(struct vshm_region *r, vshm_peer peer, uint32_t kind)
-{
-	struct vshm_end_info info = VSHM_END_INFO_INIT;
-
-	for (uint32_t i = 0; i < VSHM_ENTRIES; i++)
-		if (!vshm_region_end(r, peer, i, &info) && info.kind == kind)
-			return info;
-	ck_abort_msg("peer %u has no such end", peer);
-	return info;
-}
 
 /* Writes into the return ring by hand, where a hostile consumer would. */
 START_TEST(a_lie_about_returns)
