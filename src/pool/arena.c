@@ -9,7 +9,7 @@
 #define CLASS_BITS 4
 #define CLASSES (1u << CLASS_BITS) /* to a power of two: sizes in a list differ by a 16th at most */
 #define LEVELS 31u /* the first has sizes below CLASSES; the last, of 2^33 lines, is VSHMI_MAX_POOL_SIZE */
-#define LOOKS 8 /* enough that mixes of a few sizes find their own holes; each can miss the cache */
+#define LOOKS 8 /* the mix of tests/unit/pool_blocks.c gains nothing beyond 2; each look can miss the cache */
 
 struct vshmi_arena {
 	uint64_t levels; /* a bit for each that has a free block */

@@ -12,11 +12,11 @@
 
 #include "wire/wire.h"
 
-#define VSHMI_MAX_POOLS 64u			    /* of one owner: 6 bits of a token */
-#define VSHMI_MAX_NODES (1u << 26)		    /* of one pool: 26 bits of a token */
+#define VSHMI_MAX_POOLS 64u /* of one owner: 6 bits of a token */
+#define VSHMI_MAX_NODES (1u << 26) /* of one pool: 26 bits of a token */
 #define VSHMI_MAX_POOL_SIZE (UINT64_C(1) << 40) /* keeps the index of an arena small: 31 powers of two of lines */
-#define VSHMI_MAX_HOLDERS 64u			    /* a bit each */
-#define VSHMI_MAX_QUOTA 4096u			    /* a return ring of 32 KiB */
+#define VSHMI_MAX_HOLDERS 64u /* a bit each */
+#define VSHMI_MAX_QUOTA 4096u /* a return ring of 32 KiB */
 #define VSHMI_NO_BLOCK UINT32_MAX
 
 /* ---- pools and arenas: pool.c, arena.c ---- */
@@ -28,7 +28,7 @@ enum vshmi_pool_kind {
 
 struct vshmi_pool_shape {
 	enum vshmi_pool_kind kind;
-	uint64_t size;	/* of the range, up to VSHMI_MAX_POOL_SIZE; what is behind the last whole block is not used */
+	uint64_t size; /* of the range, up to VSHMI_MAX_POOL_SIZE; what is behind the last whole block is not used */
 	uint32_t count; /* fixed: of blocks that share the range; arena: of blocks that can be in use at a time */
 };
 
@@ -44,19 +44,19 @@ struct vshmi_block {
 	uint64_t offset, size;
 	uint64_t holders;
 	uint32_t generation;
-	uint32_t before, after;	 /* arena: what lies beside it, or VSHMI_NO_BLOCK */
+	uint32_t before, after; /* arena: what lies beside it, or VSHMI_NO_BLOCK */
 	uint32_t previous, next; /* in its list, or VSHMI_NO_BLOCK */
-	uint8_t state;		 /* enum vshmi_block_state */
-	bool owned;		 /* the owner's hold */
-	bool named;		 /* tokens with this generation were given out */
+	uint8_t state; /* enum vshmi_block_state */
+	bool owned; /* the owner's hold */
+	bool named; /* tokens with this generation were given out */
 };
 
 struct vshmi_pool_stats {
-	uint64_t bytes;	     /* that could be handed out, were everything free */
+	uint64_t bytes; /* that could be handed out, were everything free */
 	uint64_t bytes_used; /* in blocks in use; in lines, not as asked for */
 	uint64_t bytes_lent; /* of these, in blocks with a holder */
-	uint64_t largest;    /* the largest size that an allocation gets now; one byte more is -ENOSPC */
-	uint32_t blocks;     /* that can be in use at a time */
+	uint64_t largest; /* the largest size that an allocation gets now; one byte more is -ENOSPC */
+	uint32_t blocks; /* that can be in use at a time */
 	uint32_t blocks_used;
 	uint32_t blocks_lent;
 	uint32_t retired; /* nodes whose generations are used up */
@@ -66,14 +66,14 @@ struct vshmi_arena; /* arena.c */
 
 struct vshmi_pool {
 	struct vshmi_block *blocks;
-	struct vshmi_arena *arena;  /* NULL: blocks of one size */
-	uint64_t block_size;	    /* fixed only */
+	struct vshmi_arena *arena; /* NULL: blocks of one size */
+	uint64_t block_size; /* fixed only */
 	uint32_t node_count;
-	uint32_t spare;		    /* a list. Fixed: the free blocks; arena: the nodes without bytes */
+	uint32_t spare; /* a list. Fixed: the free blocks; arena: the nodes without bytes */
 	uint32_t number;
 	uint32_t first_generation;
 	uint32_t held[VSHMI_MAX_HOLDERS]; /* how many blocks each has */
-	struct vshmi_pool_stats stats;	  /* but `largest` */
+	struct vshmi_pool_stats stats; /* but `largest` */
 };
 
 /* Bytes of private memory that a pool of this shape needs, 8-byte aligned; 0: there is no such pool. */
@@ -146,10 +146,10 @@ struct vshmi_pool_fault {
  */
 struct vshmi_holder {
 	uint64_t bit;
-	uint64_t position;    /* of the next return */
-	uint64_t tail;	      /* last lawful value seen */
+	uint64_t position; /* of the next return */
+	uint64_t tail; /* last lawful value seen */
 	uint32_t number;
-	uint32_t quota;	      /* capacity of the ring */
+	uint32_t quota; /* capacity of the ring */
 	uint32_t outstanding; /* lent, and not yet taken from the ring */
 	const struct vshmi_word64 *tail_word; /* these two are the holder's */
 	const struct vshmi_word64 *words;

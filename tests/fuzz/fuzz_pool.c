@@ -137,11 +137,15 @@ static void drop(unsigned p)
 
 static void lend(unsigned p, unsigned h)
 {
-	uint32_t block = fetch_byte() % NODES;
+	uint8_t choice = fetch_byte();
+	uint32_t block = choice % NODES;
 	unsigned has = 0;
 	uint64_t token;
 	int rc;
 
+	/* mostly one that can be lent: else the quota is hardly ever met */
+	for (unsigned i = 0; choice >> 6 && i < NODES && (!account[p][block].owned || account[p][block].lent[h]); i++)
+		block = (block + 1) % NODES;
 	for (unsigned i = 0; i < POOLS * NODES; i++)
 		has += account[i / NODES][i % NODES].lent[h];
 	fetch_call(0);
@@ -218,20 +222,18 @@ static void close_holder(unsigned h)
 
 /* ---- what the holders do ---- */
 
-/* Returns a block that it has, or something like it. */
+/* Returns a block that it has, or something like it; or writes where it likes. */
 static void forge(unsigned h)
 {
-	unsigned at = fetch_byte() % (POOLS * NODES), p = at / NODES, block = at % NODES;
+	unsigned at = fetch_byte() % (POOLS * NODES);
 	uint8_t how = fetch_byte();
 
-	if (how & 3 || how & 128)
-		for (unsigned i = 0; i < POOLS * NODES && !account[p][block].lent[h]; i++) {
-			at = (at + 1) % (POOLS * NODES);
-			p = at / NODES;
-			block = at % NODES;
-		}
-	if (how & 12) {
-		vshmi_returns_put(&rings[h].returns, account[p][block].token);
+	for (unsigned i = 0; how & 3 && i < POOLS * NODES && !account[at / NODES][at % NODES].lent[h]; i++)
+		at = (at + 1) % (POOLS * NODES);
+	if (how & 8) {
+		uint64_t token = account[at / NODES][at % NODES].token;
+
+		vshmi_returns_put(&rings[h].returns, how & 4 ? token : fetch_value(token));
 		return;
 	}
 	set_word(&rings[h].words[how >> 4 & (QUOTA - 1)], fetch_value(rings[h].last));
@@ -244,13 +246,19 @@ static void one_call(uint8_t what)
 	unsigned p = what >> 7, h = what >> 6 & 1;
 
 	switch (what % 16) {
-	case 0: case 1: case 2:
+	case 0:
+	case 1:
+	case 2:
 		allocate(p);
 		break;
-	case 3: case 4:
+	case 3:
+	case 4:
 		drop(p);
 		break;
-	case 5: case 6: case 7: case 8:
+	case 5:
+	case 6:
+	case 7:
+	case 8:
 		lend(p, h);
 		break;
 	case 9:

@@ -10,11 +10,16 @@
 START_TEST(shapes)
 {
 	static const struct vshmi_pool_shape bad[] = {
-		{VSHMI_POOL_FIXED, 4096, 0},	       {VSHMI_POOL_ARENA, 4096, 0},
-		{VSHMI_POOL_FIXED, 127, 1},	       {VSHMI_POOL_ARENA, 127, 1},
-		{VSHMI_POOL_FIXED, 4096, 33},	       {VSHMI_POOL_FIXED, VSHMI_MAX_POOL_SIZE + 1, 1},
-		{VSHMI_POOL_ARENA, UINT64_MAX, 1},     {VSHMI_POOL_FIXED, UINT64_C(1) << 39, (1u << 26) + 1},
-		{VSHMI_POOL_ARENA, 1 << 30, 1u << 25}, {VSHMI_POOL_ARENA, 1 << 30, UINT32_MAX},
+		{VSHMI_POOL_FIXED, 4096, 0},
+		{VSHMI_POOL_ARENA, 4096, 0},
+		{VSHMI_POOL_FIXED, 127, 1},
+		{VSHMI_POOL_ARENA, 127, 1},
+		{VSHMI_POOL_FIXED, 4096, 33},
+		{VSHMI_POOL_FIXED, VSHMI_MAX_POOL_SIZE + 1, 1},
+		{VSHMI_POOL_ARENA, UINT64_MAX, 1},
+		{VSHMI_POOL_FIXED, UINT64_C(1) << 39, (1u << 26) + 1},
+		{VSHMI_POOL_ARENA, 1 << 30, 1u << 25},
+		{VSHMI_POOL_ARENA, 1 << 30, UINT32_MAX},
 		{(enum vshmi_pool_kind)2, 4096, 1},
 	};
 	struct vshmi_pool_shape good = {VSHMI_POOL_ARENA, VSHMI_MAX_POOL_SIZE, (1u << 25) - 1};
@@ -88,6 +93,7 @@ END_TEST
 
 #define LINES 512u
 #define MOST 64u
+#define OPERATIONS (SUPPORT_SANITIZED ? 4000u : 20000u)
 
 struct model {
 	struct world w;
@@ -203,8 +209,8 @@ START_TEST(random_operations)
 	struct model m = {.seed = support_seed() + (uint64_t)_i};
 
 	world_open(&m.w, VSHMI_POOL_ARENA, LINES * LINE + 77, MOST);
-	for (unsigned i = 0; i < 20000; i++) {
-		if (support_below(&m.seed, 100) < (i / 1000 % 2 ? 40 : 60))
+	for (unsigned i = 0; i < OPERATIONS; i++) {
+		if (support_below(&m.seed, 100) < (i / 500 % 2 ? 40 : 60))
 			model_alloc(&m);
 		else
 			model_free(&m);
@@ -305,12 +311,12 @@ END_TEST
 static const struct {
 	uint32_t size, often, life;
 } mix[] = {
-	{64, 8, 20},		 {1514, 30, 60},	 {9014, 12, 60},	  {65536, 12, 40},
-	{150528, 12, 200},	 {602112, 8, 200},	 {1382400, 8, 30},	  {3110400, 6, 30},
-	{4194304, 3, 400},	 {8294400, 1, 30},
+	{64, 8, 20},	  {1514, 30, 60},   {9014, 12, 60},   {65536, 12, 40},	 {150528, 12, 200},
+	{602112, 8, 200}, {1382400, 8, 30}, {3110400, 6, 30}, {4194304, 3, 400}, {8294400, 1, 30},
 };
 #define MIX (sizeof(mix) / sizeof(mix[0]))
 #define BLOCKS 4096u
+#define STEPS (SUPPORT_SANITIZED ? 20000u : 100000u)
 
 struct live {
 	uint32_t block[BLOCKS];
@@ -354,7 +360,7 @@ static bool mix_fits(uint64_t size, uint64_t *peak, double *worst)
 	*peak = 0;
 	*worst = 1;
 	world_open(&w, VSHMI_POOL_ARENA, size, BLOCKS);
-	for (uint64_t now = 0; fits && now < 100000; now++) {
+	for (uint64_t now = 0; fits && now < STEPS; now++) {
 		unsigned kind = kind_by_chance(&seed);
 		struct vshmi_pool_stats s;
 		double whole;
