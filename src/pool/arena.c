@@ -150,24 +150,6 @@ static void split(struct vshmi_pool *pool, uint32_t block, uint64_t size)
 	list_add(pool, rest);
 }
 
-/* The bytes of a block whose generations are used up, under another node. */
-static uint32_t replace(struct vshmi_pool *pool, uint32_t block)
-{
-	uint32_t other = vshmi_node_get(pool);
-	struct vshmi_block *b = &pool->blocks[block], *o = &pool->blocks[other];
-
-	o->offset = b->offset;
-	o->size = b->size;
-	o->before = b->before;
-	o->after = b->after;
-	if (o->before != VSHMI_NO_BLOCK)
-		pool->blocks[o->before].after = other;
-	if (o->after != VSHMI_NO_BLOCK)
-		pool->blocks[o->after].before = other;
-	vshmi_node_retire(pool, block);
-	return other;
-}
-
 /* ---- what pool.c calls ---- */
 
 void vshmi_arena_init(struct vshmi_pool *pool, uint64_t size)
@@ -200,10 +182,8 @@ uint32_t vshmi_arena_take(struct vshmi_pool *pool, uint64_t size)
 	return block;
 }
 
-void vshmi_arena_put(struct vshmi_pool *pool, uint32_t block, bool retire)
+void vshmi_arena_put(struct vshmi_pool *pool, uint32_t block)
 {
-	if (retire)
-		block = replace(pool, block);
 	if (is_free(pool, pool->blocks[block].after)) {
 		list_remove(pool, pool->blocks[block].after);
 		absorb(pool, block);

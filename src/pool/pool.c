@@ -7,10 +7,7 @@
 
 /* ---- nodes ---- */
 
-/*
- * An arena with n blocks in use has at most n + 1 free ones between and around them. Each retired node takes one block off
- * the limit and so makes two others superfluous.
- */
+/* An arena with n blocks in use has at most n + 1 free ones between and around them. */
 static uint64_t node_count(const struct vshmi_pool_shape *shape)
 {
 	return shape->kind == VSHMI_POOL_ARENA ? 2 * (uint64_t)shape->count + 1 : shape->count;
@@ -31,13 +28,6 @@ void vshmi_node_put(struct vshmi_pool *pool, uint32_t node, enum vshmi_block_sta
 	pool->spare = node;
 }
 
-void vshmi_node_retire(struct vshmi_pool *pool, uint32_t node)
-{
-	pool->blocks[node].state = VSHMI_BLOCK_RETIRED;
-	pool->stats.retired++;
-	pool->stats.blocks--;
-}
-
 /* ---- creation ---- */
 
 uint64_t vshmi_pool_memory(const struct vshmi_pool_shape *shape)
@@ -54,14 +44,14 @@ uint64_t vshmi_pool_memory(const struct vshmi_pool_shape *shape)
 }
 
 /* The last one first: blocks are handed out from the start of the range on. */
-static void init_nodes(struct vshmi_pool *pool, enum vshmi_block_state state)
+static void init_nodes(struct vshmi_pool *pool, enum vshmi_block_state state, uint32_t generation)
 {
 	pool->spare = VSHMI_NO_BLOCK;
 	for (uint32_t i = pool->node_count; i-- > 0;) {
 		pool->blocks[i] = (struct vshmi_block){
 			.offset = i * pool->block_size,
 			.size = pool->block_size,
-			.generation = pool->first_generation,
+			.generation = generation ? generation : 1,
 			.before = VSHMI_NO_BLOCK,
 			.after = VSHMI_NO_BLOCK,
 		};
@@ -76,20 +66,19 @@ int vshmi_pool_init(struct vshmi_pool *pool, const struct vshmi_pool_shape *shap
 		return -EINVAL;
 	memset(pool, 0, sizeof(*pool));
 	pool->number = number;
-	pool->first_generation = generation ? generation : 1;
 	pool->node_count = (uint32_t)node_count(shape);
 	pool->stats.blocks = shape->count;
 	if (shape->kind == VSHMI_POOL_ARENA) {
 		pool->arena = memory;
 		pool->blocks = (void *)((unsigned char *)memory + vshmi_arena_index_size);
 		pool->stats.bytes = vshmi_align_down(shape->size, VSHM_LINE);
-		init_nodes(pool, VSHMI_BLOCK_SPARE);
+		init_nodes(pool, VSHMI_BLOCK_SPARE, generation);
 		vshmi_arena_init(pool, pool->stats.bytes);
 	} else {
 		pool->blocks = memory;
 		pool->block_size = vshmi_align_down(shape->size / shape->count, VSHM_LINE);
 		pool->stats.bytes = pool->block_size * shape->count;
-		init_nodes(pool, VSHMI_BLOCK_FREE);
+		init_nodes(pool, VSHMI_BLOCK_FREE, generation);
 	}
 	return 0;
 }
@@ -144,32 +133,28 @@ int vshmi_pool_block(const struct vshmi_pool *pool, uint32_t block, uint64_t *of
 	return 0;
 }
 
-/* Tokens of this generation exist: the next one. False: there is none that was not used. */
-static bool next_generation(const struct vshmi_pool *pool, struct vshmi_block *b)
+/* Tokens of this generation exist: the next one. */
+static void next_generation(struct vshmi_block *b)
 {
 	b->named = false;
 	b->generation++;
 	if (!b->generation)
 		b->generation = 1;
-	return b->generation != pool->first_generation;
 }
 
 /* Frees a block that nobody has any more. */
 static void come_home(struct vshmi_pool *pool, uint32_t block)
 {
 	struct vshmi_block *b = &pool->blocks[block];
-	bool retire = b->named && !next_generation(pool, b);
 
+	if (b->named)
+		next_generation(b);
 	pool->stats.blocks_used--;
 	pool->stats.bytes_used -= b->size;
-	if (pool->arena) {
-		vshmi_arena_put(pool, block, retire);
-	} else if (retire) {
-		pool->stats.bytes -= b->size;
-		vshmi_node_retire(pool, block);
-	} else {
+	if (pool->arena)
+		vshmi_arena_put(pool, block);
+	else
 		vshmi_node_put(pool, block, VSHMI_BLOCK_FREE);
-	}
 }
 
 int vshmi_pool_free(struct vshmi_pool *pool, uint32_t block)

@@ -36,7 +36,6 @@ enum vshmi_block_state {
 	VSHMI_BLOCK_SPARE, /* a node of an arena without bytes */
 	VSHMI_BLOCK_FREE,
 	VSHMI_BLOCK_USED,
-	VSHMI_BLOCK_RETIRED, /* its generations are used up */
 };
 
 /* A node: a block, or what could become one. Its index names the block as long as it is in use. */
@@ -59,7 +58,6 @@ struct vshmi_pool_stats {
 	uint32_t blocks; /* that can be in use at a time */
 	uint32_t blocks_used;
 	uint32_t blocks_lent;
-	uint32_t retired; /* nodes whose generations are used up */
 };
 
 struct vshmi_arena; /* arena.c */
@@ -71,7 +69,6 @@ struct vshmi_pool {
 	uint32_t node_count;
 	uint32_t spare; /* a list. Fixed: the free blocks; arena: the nodes without bytes */
 	uint32_t number;
-	uint32_t first_generation;
 	uint32_t held[VSHMI_MAX_HOLDERS]; /* how many blocks each has */
 	struct vshmi_pool_stats stats; /* but `largest` */
 };
@@ -107,8 +104,8 @@ void vshmi_pool_stats(const struct vshmi_pool *pool, struct vshmi_pool_stats *ou
 
 /*
  * A token names a lent block: bits 0-25 block, 26-31 pool, 32-63 generation. The generation of a node goes up each time that
- * it comes home and is never 0, so a word of zeros is no token; when all were used, the node is retired: in a pool
- * with its block, in an arena without (the bytes get another node), and one block less can be in use.
+ * it comes home and is never 0, so a word of zeros is no token. It comes round after 2^32 lives: a token of then would be
+ * accepted, but only from one who has the block now, and could give it back anyway.
  */
 static inline uint64_t vshmi_token_pack(uint32_t generation, uint32_t pool, uint32_t block)
 {

@@ -140,11 +140,15 @@ static void make_entry(struct vshm_entry *e)
 {
 	memset(e, 0, sizeof(*e));
 	e->id = 9;
-	e->kind = fetch_byte() & 1 ? VSHM_PRODUCER : VSHM_CONSUMER;
+	e->kind = VSHM_PRODUCER + fetch_byte() % 3;
 	strcpy(e->name, "frames");
 	e->state = 1 + (fetch_byte() & 1);
 	if (e->kind == VSHM_PRODUCER) {
 		e->ring_size = VSHM_MIN_RING << fetch_byte() % 12;
+		e->ring_offset = VSHM_SECTION_DATA + fetch_byte() * (uint64_t)VSHM_LINE;
+		e->grants = fetch_byte() & 1 ? fetch_byte() % (VSHM_MAX_PEERS + 2) : 0;
+	} else if (fetch_byte() & 1) {
+		e->ring_size = e->kind == VSHM_POOL ? fetch_byte() * (uint64_t)VSHM_LINE : UINT64_C(8) << fetch_byte() % 14;
 		e->ring_offset = VSHM_SECTION_DATA + fetch_byte() * (uint64_t)VSHM_LINE;
 	}
 	e->other_peer = fetch_byte() % PEERS;
@@ -156,13 +160,18 @@ static void check_entry(const struct vshm_entry *e)
 	FETCH_ASSERT(e->id && (e->state == VSHM_END_OPEN || e->state == VSHM_END_CLOSED));
 	FETCH_ASSERT(e->other_peer < PEERS);
 	check_name(e->name);
-	if (e->kind == VSHM_PRODUCER) {
-		FETCH_ASSERT(e->ring_size >= VSHM_MIN_RING && !(e->ring_size & (e->ring_size - 1)));
-		FETCH_ASSERT(e->ring_size <= SECTION_SIZE && e->ring_offset >= VSHM_SECTION_DATA);
-		FETCH_ASSERT(e->ring_offset % 8 == 0 && e->ring_offset <= SECTION_SIZE - e->ring_size);
-	} else {
-		FETCH_ASSERT(e->kind == VSHM_CONSUMER && !e->ring_size && !e->ring_offset);
+	FETCH_ASSERT(e->kind >= VSHM_PRODUCER && e->kind <= VSHM_POOL);
+	if (e->kind == VSHM_CONSUMER && !e->ring_size) {
+		FETCH_ASSERT(!e->ring_offset && !e->grants);
+		return;
 	}
+	FETCH_ASSERT(e->ring_size <= SECTION_SIZE && e->ring_offset >= VSHM_SECTION_DATA);
+	FETCH_ASSERT(e->ring_offset % VSHM_LINE == 0 && e->ring_offset <= SECTION_SIZE - e->ring_size);
+	FETCH_ASSERT(e->kind == VSHM_POOL ? !(e->ring_size % VSHM_LINE) : !(e->ring_size & (e->ring_size - 1)));
+	FETCH_ASSERT(e->kind == VSHM_PRODUCER ? e->ring_size >= VSHM_MIN_RING : !e->grants);
+	FETCH_ASSERT(e->kind != VSHM_CONSUMER || e->ring_size <= 8 * VSHM_MAX_LENDS);
+	FETCH_ASSERT(e->grants <= VSHM_MAX_PEERS &&
+		     e->grants * sizeof(struct vshm_grant) <= SECTION_SIZE - e->ring_size - e->ring_offset);
 }
 
 static void entry(struct vshmi_shared_section *section)

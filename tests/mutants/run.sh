@@ -131,7 +131,7 @@ run() {
 	case $1 in
 	model) timeout 200 ./gate quick ;;
 	unit | tsan) timeout 60 ./gate ;;
-	fuzz) timeout 60 ./gate -max_total_time=15 -max_len=400 -seed=1 -rss_limit_mb=1024 ;;
+	fuzz) timeout 60 ./gate -error_exitcode=1 -max_total_time=15 -max_len=400 -seed=1 -rss_limit_mb=1024 ;;
 	api) CK_RUN_SUITE=$2 timeout 60 ./gate ;;
 	crash) CK_DEFAULT_TIMEOUT=40 timeout 60 ./gate "$2" ;;
 	hostile) HOSTILE_SECONDS=16 timeout 60 ./gate ;;
