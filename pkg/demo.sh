@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 megabytes=320
-frames=300 # of 4 MiB
+frames=500 # of 4 MiB
 bin=$PWD/build/release/bin
 scratch=
 producer=
@@ -238,8 +238,13 @@ lend_frames() {
 	second=$!
 	"$bin/frames" lend "$region-frames" $frames >"$scratch/lend" 2>&1 &
 	lender=$!
-	sleep 0.5
-	COLUMNS=$((width - 3)) ctl show "$region-frames" | grep -A 1 -E '^(RING|POOL) ' | indent
+	for _ in $(seq 50); do # while they are at it
+		COLUMNS=$((width - 3)) ctl show "$region-frames" >"$scratch/seen" 2>/dev/null || true
+		if grep -q ' 2 of 2 ' "$scratch/seen"; then
+			grep -A 1 -E '^(RING|POOL) ' "$scratch/seen" | grep -v '^--' | indent
+			break
+		fi
+	done
 	wait $lender || fail "the lender: $(cat "$scratch/lend")"
 	wait $first || fail "a viewer: $(cat "$scratch/view1")"
 	wait $second || fail "a viewer: $(cat "$scratch/view2")"
