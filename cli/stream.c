@@ -129,7 +129,8 @@ static void name_others(const struct stream *stream, uint32_t kind, char *out, s
 		return;
 	for (uint32_t i = 0; i < info.peers * VSHM_ENTRIES && used + VSHM_NAME_SIZE + 2 < size; i++) {
 		struct vshm_end_info end = VSHM_END_INFO_INIT;
-		if (vshm_region_end(stream->region, i / VSHM_ENTRIES, i % VSHM_ENTRIES, &end) || end.kind == kind ||
+		if (vshm_region_end(stream->region, i / VSHM_ENTRIES, i % VSHM_ENTRIES, &end) ||
+		    end.kind != (kind == VSHM_PRODUCER ? VSHM_CONSUMER : VSHM_PRODUCER) ||
 		    end.state != VSHM_END_OPEN || (kind == VSHM_PRODUCER && end.connected))
 			continue;
 		used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", end.name);

@@ -33,9 +33,10 @@ static const struct word identity_words[] = {
 
 static const struct word entry_words[] = {
 	ENTRY(id),	  ENTRY(kind),	      ENTRY(flags),    ENTRY(name),	  ENTRY(ring_offset),
-	ENTRY(ring_size), ENTRY(reserved0),   ENTRY(state),    ENTRY(other_peer), ENTRY(other_incarnation),
+	ENTRY(ring_size), ENTRY(grants),      ENTRY(reserved0), ENTRY(state),    ENTRY(other_peer), ENTRY(other_incarnation),
 	ENTRY(other_id),  ENTRY(other_start), ENTRY(records),  ENTRY(rings_sent), ENTRY(rings_avoided),
-	ENTRY(sleeps),	  ENTRY(spurious),    ENTRY(position), ENTRY(armed),
+	ENTRY(sleeps),	  ENTRY(spurious),    ENTRY(position), ENTRY(oldest),
+	ENTRY(newest),	  ENTRY(returned),    ENTRY(held),     ENTRY(armed),
 };
 
 static const struct word superblock_words[] = {

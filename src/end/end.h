@@ -194,6 +194,9 @@ uint64_t vshmi_lend_arm(void *end);
 /* Is the block one that this pool has handed out, in this life of it? */
 bool vshmi_pool_owns(const struct vshm_pool *pool, const struct vshm_block *block);
 
+/* Publishes how full the pool is, for those who look at the region. Lock held. */
+void vshmi_pool_show(struct vshm_pool *pool);
+
 /* Room for a consumer's list of held blocks. 0, -ENOMEM. And for each entry that it takes: an empty return ring. */
 int vshmi_lent_prepare(struct vshm_consumer *consumer, uint32_t lends);
 void vshmi_lent_begin(struct vshm_consumer *consumer);

@@ -75,6 +75,7 @@ static int lend_now(struct vshm_producer *p, const struct vshmi_loan *loan)
 	lend.offset = (uint64_t)((const unsigned char *)loan->block.data - (const unsigned char *)p->end.region->section);
 	vshmi_tx_append_lend(&p->tx, &lend);
 	vshmi_producer_publish(p);
+	vshmi_pool_show(loan->pool);
 	return 0;
 }
 

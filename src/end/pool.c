@@ -20,8 +20,7 @@ static int usable(struct vshm_pool *pool)
 	return rc ? rc : vshmi_region_usable(pool->end.region);
 }
 
-/* For those who look at the region. */
-static void show(struct vshm_pool *pool)
+void vshmi_pool_show(struct vshm_pool *pool)
 {
 	struct vshmi_pool_stats stats;
 
@@ -96,7 +95,7 @@ static int open_locked(struct vshm_region *region, const char *name, const struc
 		return rc;
 	}
 	pool->memory = (unsigned char *)region->section + region->own[pool->end.index].ring_offset;
-	show(pool);
+	vshmi_pool_show(pool);
 	vshmi_directory_changed(region);
 	*out = pool;
 	return 0;
@@ -143,7 +142,7 @@ static int alloc_locked(struct vshm_pool *pool, size_t size, struct vshm_block *
 	if (rc)
 		return rc;
 	*block = (struct vshm_block){pool->memory + offset, size, number, pool->pool.blocks[number].generation};
-	show(pool);
+	vshmi_pool_show(pool);
 	return 0;
 }
 
@@ -175,7 +174,7 @@ int vshm_pool_free(struct vshm_pool *pool, const struct vshm_block *block)
 	vshmi_lock(&pool->end.region->lock);
 	rc = vshmi_pool_owns(pool, block) ? vshmi_pool_free(&pool->pool, block->number) : -EINVAL;
 	if (!rc && !vshmi_region_usable(pool->end.region))
-		show(pool);
+		vshmi_pool_show(pool);
 	vshmi_unlock(&pool->end.region->lock);
 	return rc;
 }
@@ -213,7 +212,7 @@ int vshm_pool_info(struct vshm_pool *pool, struct vshm_pool_info *info)
 	vshmi_lock(&pool->end.region->lock);
 	(void)vshmi_lender_collect(pool->end.region);
 	vshmi_pool_stats(&pool->pool, &stats);
-	show(pool);
+	vshmi_pool_show(pool);
 	vshmi_unlock(&pool->end.region->lock);
 	out.size = stats.bytes;
 	out.used = stats.bytes_used;

@@ -93,7 +93,8 @@ static void find_other(const struct vshm_region *region, const struct vshm_entry
 		    vshmi_entry_read(other->section, i, other->size, region->peers, &back, &fault))
 			continue;
 		out->other_index = i;
-		out->other_position = back.position;
+		/* one that has not noticed its grant yet will begin where that says */
+		out->other_position = back.position == VSHM_NOT_STARTED ? entry->other_start : back.position;
 		out->connected = back.kind == VSHM_PRODUCER ?
 					 vshmi_grant_find(region, entry->other_peer, &back, out->peer, incarnation,
 							  entry->id, &grant) :

@@ -234,6 +234,7 @@ START_TEST(on_two_rings)
 	connect_ends(q, other);
 	block = make(t.pool, 50000, 1);
 	ck_ok(vshm_producer_lend(t.p, t.pool, &block, 50000, 0));
+	ck_assert_uint_eq(end_of(t.a, 0, VSHM_POOL).lent, 1); /* who looks sees it at once */
 	ck_is(vshm_producer_lend(t.p, t.pool, &block, 50000, 0), -EEXIST);
 	ck_ok(vshm_producer_lend(q, t.pool, &block, 40000, 0)); /* only a part of it */
 	ck_assert_ptr_eq(see(t.c, 50000, 1), see(other, 40000, 1));
