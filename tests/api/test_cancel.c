@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vshm_region_cancel: every wait ends, from another thread and from a signal handler, until it is resumed. */
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "world.h"
-
-static pthread_t start(void *(*run)(void *), void *arg)
-{
-	pthread_t t;
-
-	ck_assert_int_eq(pthread_create(&t, NULL, run, arg), 0);
-	return t;
-}
 
 static void *cancel_late(void *region)
 {
@@ -26,11 +17,11 @@ static void *cancel_late(void *region)
 static void cancelled(struct vshm_region *r, int (*wait)(struct pair *t), struct pair *t)
 {
 	int64_t began = support_now_ns();
-	pthread_t thread = start(cancel_late, r);
+	pthread_t thread = start_thread(cancel_late, r);
 
 	ck_is(wait(t), -ECANCELED);
 	ck_assert_int_lt(support_now_ns() - began, SUPPORT_LONG);
-	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	join_thread(thread);
 	ck_is(wait(t), -ECANCELED); /* those that begin later, too */
 	ck_ok(vshm_region_resume(r));
 }
@@ -104,9 +95,9 @@ START_TEST(a_close_that_lingers)
 
 	pair_open(&t, _i, 256);
 	put(t.p, t.c, 8, 1);
-	thread = start(cancel_late, t.a);
+	thread = start_thread(cancel_late, t.a);
 	ck_is(vshm_producer_close(t.p, VSHM_FOREVER), -ECANCELED);
-	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	join_thread(thread);
 	get(t.c, 8, 1);
 	get_nothing(t.c, -ENODATA);
 	pair_close(&t);
@@ -219,12 +210,12 @@ START_TEST(none_is_missed)
 		int64_t began;
 
 		for (unsigned i = 0; i < MANY; i++)
-			threads[i] = start(wait_for_cancel, &racers[i]);
+			threads[i] = start_thread(wait_for_cancel, &racers[i]);
 		support_sleep_us(round * 20);
 		began = support_now_ns();
 		ck_ok(vshm_region_cancel(r));
 		for (unsigned i = 0; i < MANY; i++)
-			ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+			join_thread(threads[i]);
 		late += support_now_ns() - began > 90 * SUPPORT_MS;
 		ck_ok(vshm_region_resume(r));
 	}
@@ -260,7 +251,7 @@ START_TEST(while_it_spins)
 	p = producer(t.a, "other", 256, 0);
 	connect_ends(p, c);
 	for (unsigned i = 0; i < 5; i++) {
-		pthread_t thread = start(wait_spinning, c);
+		pthread_t thread = start_thread(wait_spinning, c);
 		int64_t began;
 
 		while (!__atomic_exchange_n(&spins, 0, __ATOMIC_ACQUIRE))
@@ -268,7 +259,7 @@ START_TEST(while_it_spins)
 		support_sleep_us(3000);
 		began = support_now_ns();
 		ck_ok(vshm_region_cancel(t.b));
-		ck_assert_int_eq(pthread_join(thread, NULL), 0);
+		join_thread(thread);
 		late += support_now_ns() - began > 90 * SUPPORT_MS; /* it would sleep for 100 ms */
 		ck_ok(vshm_region_resume(t.b));
 	}

@@ -2,7 +2,6 @@
 /* vshm_region_fd: an event loop hears of everything, and sleeps when there is nothing. */
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,19 +57,6 @@ static uint64_t armed(struct vshm_region *r, vshm_peer peer)
 
 	ck_ok(vshm_region_end(r, peer, 0, &info));
 	return info.armed;
-}
-
-static pthread_t start(void *(*run)(void *), void *arg)
-{
-	pthread_t t;
-
-	ck_assert_int_eq(pthread_create(&t, NULL, run, arg), 0);
-	return t;
-}
-
-static void join(pthread_t t)
-{
-	ck_assert_int_eq(pthread_join(t, NULL), 0);
 }
 
 /* ---- the descriptor ---- */
@@ -221,12 +207,12 @@ START_TEST(ping_pong_through_epoll)
 	b = world_open(&w, 1);
 	ball_open(&there, a, "pong", "ping", 2000);
 	ball_open(&back, b, "ping", "pong", 2000);
-	thread = start(play_back, &back);
+	thread = start_thread(play_back, &back);
 	for (unsigned i = 0; i < there.rounds; i++) {
 		throw(&there, i, 16);
 		catch(&there, i, 16);
 	}
-	join(thread);
+	join_thread(thread);
 	ck_assert_uint_le(there.late + back.late, 20); /* a busy machine may be late, too */
 	(void)close(there.epoll);
 	(void)close(back.epoll);
@@ -268,13 +254,13 @@ START_TEST(a_stream_through_epoll)
 	b = world_open(&w, 1);
 	ball_open(&sender, a, "unused", "data", 3000);
 	ball_open(&receiver, b, "data", "unused", 3000);
-	thread = start(send_all, &sender);
+	thread = start_thread(send_all, &sender);
 	for (unsigned i = 0; i < receiver.rounds; i++) {
 		if (i % 50 == 0)
 			support_sleep_us(500);
 		catch(&receiver, i, size_of(i));
 	}
-	join(thread);
+	join_thread(thread);
 	ck_assert_uint_le(sender.late + receiver.late, 20);
 	(void)close(sender.epoll);
 	(void)close(receiver.epoll);
@@ -426,7 +412,7 @@ START_TEST(a_flood_of_bells)
 	ringer.bell = (uint32_t *)(void *)(map + info.offset + VSHM_SECTION_BELLS + VSHM_LINE);
 	get_nothing(t.c, -EAGAIN);
 	(void)fd_of(t.b);
-	thread = start(ring_on, &ringer);
+	thread = start_thread(ring_on, &ringer);
 	for (end = support_now_ns() + SUPPORT_SECOND; support_now_ns() < end; woken++) {
 		ck_assert(readable(t.b, SUPPORT_LONG));
 		ck_ok(vshm_region_dispatch(t.b));
@@ -436,7 +422,7 @@ START_TEST(a_flood_of_bells)
 	put(t.p, t.c, 8, 1); /* and what comes is still heard */
 	get(t.c, 8, 1);
 	__atomic_store_n(&ringer.stop, true, __ATOMIC_RELAXED);
-	join(thread);
+	join_thread(thread);
 	ck_assert_int_eq(munmap(map, info.offset + info.size), 0);
 	(void)close(fd);
 	pair_close(&t);

@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vshm_poll: many ends at once, none hidden by another, nothing shown or lost by looking. */
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "world.h"
-
-static pthread_t start(void *(*run)(void *), void *arg)
-{
-	pthread_t t;
-
-	ck_assert_int_eq(pthread_create(&t, NULL, run, arg), 0);
-	return t;
-}
-
-static void join(pthread_t t)
-{
-	ck_assert_int_eq(pthread_join(t, NULL), 0);
-}
 
 /* Several rings from peer 0 to peer 1. */
 #define MOST 64
@@ -317,12 +303,12 @@ START_TEST(no_wake_up_is_lost)
 	b = world_open(&w, 1);
 	there = (struct ball){a, {NULL, sleepy_consumer(a, "pong"), 0, 0}, producer(a, "ping", 256, 0), 2000, 0};
 	back = (struct ball){b, {NULL, sleepy_consumer(b, "ping"), 0, 0}, producer(b, "pong", 256, 0), 2000, 0};
-	thread = start(play_back, &back);
+	thread = start_thread(play_back, &back);
 	for (unsigned i = 0; i < there.rounds; i++) {
 		throw(&there, i);
 		catch(&there, i);
 	}
-	join(thread);
+	join_thread(thread);
 	ck_ok(vshm_consumer_counters(there.in.consumer, &n));
 	ck_assert_uint_gt(n.sleeps, 0);
 	/* a busy machine may be late, too; a sleep that ended by itself is one more than its round needed */
@@ -406,10 +392,10 @@ START_TEST(streams_in_two_threads)
 		parts[i] = (struct part){i < 2 ? t.a : t.b, i < 2 ? &t.out[first] : &t.in[first], {0}, 3, 0};
 		for (unsigned j = 0; j < 3; j++)
 			parts[i].ends[j].size = size_of(0);
-		threads[i] = start(move_all, &parts[i]);
+		threads[i] = start_thread(move_all, &parts[i]);
 	}
 	for (unsigned i = 0; i < 4; i++) {
-		join(threads[i]);
+		join_thread(threads[i]);
 		ck_assert_uint_le(parts[i].late, 20);
 	}
 	rings_close(&t);
@@ -450,7 +436,7 @@ START_TEST(a_flood_hides_nobody)
 	struct rings t;
 
 	rings_open(&t, _i, 3, 4096);
-	thread = start(flood, t.p[0]);
+	thread = start_thread(flood, t.p[0]);
 	for (unsigned i = 0; i < 500; i++) {
 		unsigned quiet = 1 + i % 2;
 
@@ -459,7 +445,7 @@ START_TEST(a_flood_hides_nobody)
 		ck_assert_msg(serve(&t, quiet), "not served by the very next poll");
 	}
 	ck_ok(vshm_region_cancel(t.a));
-	join(thread);
+	join_thread(thread);
 	rings_close(&t);
 }
 END_TEST
@@ -491,10 +477,10 @@ START_TEST(many_ends)
 	rings_open(&t, _i, MOST, 256);
 	ck_is(vshm_poll(t.b, t.in, MOST, 5 * SUPPORT_MS), -ETIMEDOUT);
 	for (unsigned i = 0; i < MOST; i += 21) {
-		thread = start(send_one_late, t.p[i]);
+		thread = start_thread(send_one_late, t.p[i]);
 		ck_is(vshm_poll(t.b, t.in, MOST, SUPPORT_LONG), 1);
 		ck_assert_int_eq(t.in[i].ready, 1);
-		join(thread);
+		join_thread(thread);
 		ck_ok(vshm_consumer_peek(t.c[i], &v, 0));
 		ck_ok(vshm_consumer_release(t.c[i]));
 	}
@@ -502,10 +488,10 @@ START_TEST(many_ends)
 		put(t.p[i], t.c[i], 200, i);
 	ck_is(vshm_poll(t.b, t.in, MOST, 0), MOST);
 	ck_is(vshm_poll(t.a, t.out, MOST, 5 * SUPPORT_MS), -ETIMEDOUT);
-	thread = start(read_one_late, t.c[40]);
+	thread = start_thread(read_one_late, t.c[40]);
 	ck_is(vshm_poll(t.a, t.out, MOST, SUPPORT_LONG), 1);
 	ck_assert_int_eq(t.out[40].ready, 1);
-	join(thread);
+	join_thread(thread);
 	rings_close(&t);
 }
 END_TEST
@@ -524,10 +510,10 @@ START_TEST(one_that_never_sleeps)
 	ends[1].consumer = consumer(t.b, "polls", VSHM_CONSUMER_POLL);
 	p = producer(t.a, "polls", 256, 0);
 	connect_ends(p, ends[1].consumer);
-	thread = start(send_one_late, p);
+	thread = start_thread(send_one_late, p);
 	ck_is(vshm_poll(t.b, ends, 2, SUPPORT_LONG), 1);
 	ck_assert_int_eq(ends[1].ready, 1);
-	join(thread);
+	join_thread(thread);
 	ck_ok(vshm_consumer_counters(ends[1].consumer, &n));
 	ck_assert_uint_eq(n.sleeps, 0);
 	pair_close(&t);

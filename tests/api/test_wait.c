@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Waiting: timeouts, both orders of opening, threads that sleep and are woken, lingering. */
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,26 +51,13 @@ static void *receive_all(void *arg)
 	return NULL;
 }
 
-static void join(pthread_t t)
-{
-	ck_assert_int_eq(pthread_join(t, NULL), 0);
-}
-
-static pthread_t start(void *(*run)(void *), void *arg)
-{
-	pthread_t t;
-
-	ck_assert_int_eq(pthread_create(&t, NULL, run, arg), 0);
-	return t;
-}
-
 static void stream_both(struct pair *t, uint64_t count, uint64_t pause_every)
 {
 	struct stream s = {t->p, t->c, count, 11, pause_every, 300};
-	pthread_t one = start(send_all, &s), two = start(receive_all, &s);
+	pthread_t one = start_thread(send_all, &s), two = start_thread(receive_all, &s);
 
-	join(one);
-	join(two);
+	join_thread(one);
+	join_thread(two);
 }
 
 START_TEST(two_threads_stream)
@@ -215,11 +201,11 @@ START_TEST(very_long_timeouts)
 	pair_open(&t, _i, 4096);
 	for (size_t i = 0; i < sizeof(timeouts) / sizeof(timeouts[0]); i++) {
 		struct late l = {&t, timeouts[i]};
-		pthread_t thread = start(get_late, &l);
+		pthread_t thread = start_thread(get_late, &l);
 
 		support_sleep_us(30000);
 		ck_ok(vshm_producer_send(t.p, "hello", 5, timeouts[i]));
-		join(thread);
+		join_thread(thread);
 	}
 	pair_close(&t);
 }
@@ -296,10 +282,10 @@ static void orders(int transport, uint64_t produce_us, uint64_t consume_us)
 	world_create(&w, transport, 2, 65536);
 	one.r = world_open(&w, 0);
 	two.r = world_open(&w, 1);
-	a = start(produce_late, &one);
-	b = start(consume_late, &two);
-	join(a);
-	join(b);
+	a = start_thread(produce_late, &one);
+	b = start_thread(consume_late, &two);
+	join_thread(a);
+	join_thread(b);
 	ck_ok(vshm_region_close(one.r));
 	ck_ok(vshm_region_close(two.r));
 	world_destroy(&w);
@@ -333,12 +319,12 @@ START_TEST(region_handle_comes_late)
 
 	world_create(&w, _i, 2, 65536);
 	two.r = world_open(&w, 1);
-	b = start(consume_late, &two);
+	b = start_thread(consume_late, &two);
 	support_sleep_us(50000);
 	one.r = world_open(&w, 0);
-	a = start(produce_late, &one);
-	join(a);
-	join(b);
+	a = start_thread(produce_late, &one);
+	join_thread(a);
+	join_thread(b);
 	ck_ok(vshm_region_close(one.r));
 	ck_ok(vshm_region_close(two.r));
 	world_destroy(&w);
@@ -364,12 +350,12 @@ START_TEST(close_lingers_until_read)
 	pair_open(&t, _i, 4096);
 	for (unsigned i = 0; i < 5; i++)
 		put(t.p, t.c, 50, i);
-	thread = start(linger, &t);
+	thread = start_thread(linger, &t);
 	support_sleep_us(20000);
 	for (unsigned i = 0; i < 5; i++)
 		get(t.c, 50, i);
 	ck_is(vshm_consumer_peek(t.c, &v, SUPPORT_LONG), -ENODATA);
-	join(thread);
+	join_thread(thread);
 	pair_close(&t);
 }
 END_TEST
@@ -398,12 +384,12 @@ START_TEST(close_lingers_for_a_consumer_to_come)
 
 	world_create(&w, _i, 2, 65536);
 	one.r = world_open(&w, 0);
-	a = start(produce_late, &one); /* all 20 records fit: it is in close before anybody comes */
+	a = start_thread(produce_late, &one); /* all 20 records fit: it is in close before anybody comes */
 	support_sleep_us(50000);
 	two.r = world_open(&w, 1);
-	b = start(consume_late, &two);
-	join(a);
-	join(b);
+	b = start_thread(consume_late, &two);
+	join_thread(a);
+	join_thread(b);
 	ck_ok(vshm_region_close(one.r));
 	ck_ok(vshm_region_close(two.r));
 	world_destroy(&w);
@@ -433,11 +419,11 @@ START_TEST(many_ends_of_one_handle)
 		s[i].c = consumer(r[1 - i % 2], name, 0);
 	}
 	for (unsigned i = 0; i < 2 * MANY; i++) {
-		threads[2 * i] = start(send_all, &s[i]);
-		threads[2 * i + 1] = start(receive_all, &s[i]);
+		threads[2 * i] = start_thread(send_all, &s[i]);
+		threads[2 * i + 1] = start_thread(receive_all, &s[i]);
 	}
 	for (unsigned i = 0; i < 4 * MANY; i++)
-		join(threads[i]);
+		join_thread(threads[i]);
 	ck_ok(vshm_region_close(r[0]));
 	ck_ok(vshm_region_close(r[1]));
 	world_destroy(&w);
@@ -470,7 +456,7 @@ START_TEST(ping_pong)
 	b = world_open(&w, 1);
 	there = (struct stream){producer(a, "ping", 1024, 0), consumer(a, "pong", 0), 3000, 0, 0, 0};
 	back = (struct stream){producer(b, "pong", 1024, 0), consumer(b, "ping", 0), 3000, 0, 0, 0};
-	thread = start(echo, &back);
+	thread = start_thread(echo, &back);
 	for (uint64_t i = 0; i < there.count; i++) {
 		unsigned char ball[16];
 
@@ -478,7 +464,7 @@ START_TEST(ping_pong)
 		ck_ok(vshm_producer_send(there.p, ball, sizeof(ball), SUPPORT_LONG));
 		get(there.c, sizeof(ball), i);
 	}
-	join(thread);
+	join_thread(thread);
 	ck_ok(vshm_region_close(a));
 	ck_ok(vshm_region_close(b));
 	world_destroy(&w);

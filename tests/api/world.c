@@ -331,3 +331,16 @@ void wait_status(struct vshm_region *r, int code)
 		support_sleep_us(1000);
 	}
 }
+
+pthread_t start_thread(void *(*run)(void *), void *arg)
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, run, arg), 0);
+	return thread;
+}
+
+void join_thread(pthread_t thread)
+{
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}

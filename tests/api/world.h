@@ -9,6 +9,7 @@
 #include <check.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <vshm/layout.h>
 #include <vshm/vshm.h>
 
@@ -88,6 +89,10 @@ void get_nothing(struct vshm_consumer *c, int code);
 
 /* Waits, for a long time, until vshm_region_status says `code`. */
 void wait_status(struct vshm_region *r, int code);
+
+/* A thread that must start, and its end. */
+pthread_t start_thread(void *(*run)(void *), void *arg);
+void join_thread(pthread_t thread);
 
 /* Adds a test for every transport. */
 #define add_everywhere(tc, test) tcase_add_loop_test(tc, test, 0, world_count())
