@@ -168,13 +168,24 @@ static long find_end(const struct observation *now, vshm_peer peer, uint32_t ind
 	return -1;
 }
 
-/* Positions of two sections are not read at one instant: a consumer seen later may be ahead. */
-static uint64_t fill_of(const struct vshm_end_info *producer)
+bool observed_reads(const struct observed_end *consumer, const struct observed_end *producer)
 {
-	uint64_t fill = producer->position - producer->other_position;
+	return !consumer->unlawful && consumer->info.kind == VSHM_CONSUMER && consumer->info.connected &&
+	       consumer->info.other_peer == producer->info.peer && consumer->info.other_index == producer->info.index;
+}
+
+/* Positions of two sections are not read at one instant: a consumer seen later may be ahead. */
+static uint64_t between(const struct vshm_end_info *producer, uint64_t head)
+{
+	uint64_t fill = producer->position - head;
 	if (fill > (uint64_t)INT64_MAX)
 		return 0;
 	return fill > producer->ring_size ? producer->ring_size : fill;
+}
+
+uint64_t observed_behind(const struct observed_end *producer, const struct observed_end *consumer)
+{
+	return between(&producer->info, consumer->info.position);
 }
 
 /* Without a consumer nobody says from where on the next one will read. */
@@ -193,12 +204,10 @@ static void measure_many(const struct observation *now, struct observed_end *end
 	end->known = end->info.flags & VSHM_ENTRY_LATEST ? KNOWN_NOT : KNOWN_EXACTLY;
 	end->fill = 0;
 	for (size_t i = 0; i < now->ends; i++) {
-		const struct vshm_end_info *other = &now->end[i].info;
-		if (now->end[i].unlawful || other->kind != VSHM_CONSUMER || !other->connected ||
-		    other->other_peer != end->info.peer || other->other_index != end->info.index)
+		if (!observed_reads(&now->end[i], end))
 			continue;
-		uint64_t fill = end->info.position - other->position;
-		if (fill <= end->info.ring_size && fill > end->fill)
+		uint64_t fill = observed_behind(end, &now->end[i]);
+		if (fill > end->fill)
 			end->fill = fill;
 	}
 }
@@ -219,7 +228,7 @@ static void pair_ends(struct observation *now)
 		}
 		end->known = KNOWN_EXACTLY;
 		end->consumer = find_end(now, end->info.other_peer, end->info.other_index);
-		end->fill = fill_of(&end->info);
+		end->fill = between(&end->info, end->info.other_position);
 		if (end->consumer >= 0)
 			now->end[end->consumer].taken = true;
 	}

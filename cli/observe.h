@@ -71,6 +71,10 @@ void observe_free(struct observation *observation);
 /* After -ESTALE from a region that was opened by `uri`: what became of it, or of this peer. A constant text. */
 const char *observe_stale(const char *uri, struct vshm_region *region);
 
+/* Was this consumer granted by that producer? And how many bytes of its ring has it not read? */
+bool observed_reads(const struct observed_end *consumer, const struct observed_end *producer);
+uint64_t observed_behind(const struct observed_end *producer, const struct observed_end *consumer);
+
 /* Is somebody in this slot? */
 bool observed_present(const struct observed_peer *peer);
 

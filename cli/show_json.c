@@ -149,11 +149,28 @@ static struct json_object *json_of_end(const struct observation *now, const stru
 	put_number(object, "rings_avoided", info->rings_avoided);
 	put_number(object, "sleeps", info->sleeps);
 	put_number(object, "spurious", info->spurious);
+	put_number(object, "lost", info->lost);
 	if (info->kind == VSHM_CONSUMER) {
 		put_number(object, "holds_at_most", info->lends);
 		put_number(object, "keeps", info->lent);
 	}
 	return object;
+}
+
+/* All that a producer has granted, with what each has not read yet; a latest ring does not wait to be read. */
+static struct json_object *json_of_readers(const struct observation *now, const struct observed_end *producer)
+{
+	struct json_object *readers = json_object_new_array();
+	for (size_t i = 0; i < now->ends; i++) {
+		const struct observed_end *end = &now->end[i];
+		if (!observed_reads(end, producer))
+			continue;
+		struct json_object *object = json_of_end(now, end);
+		put(object, "unread", producer->info.flags & VSHM_ENTRY_LATEST ?
+					      NULL : json_object_new_uint64(observed_behind(producer, end)));
+		json_object_array_add(readers, object);
+	}
+	return readers;
 }
 
 static struct json_object *json_of_ring(const struct observation *now, const struct observed_end *end)
@@ -173,6 +190,7 @@ static struct json_object *json_of_ring(const struct observation *now, const str
 	put(object, "consumers_at_most", json_object_new_uint64(info->grants ? info->grants : 1));
 	put_number(object, "consumers", info->consumers);
 	put_flag(object, "latest", info->flags & VSHM_ENTRY_LATEST);
+	put(object, "granted", json_of_readers(now, end));
 	put(object, "consumer", end->consumer >= 0 ? json_of_end(now, &now->end[end->consumer]) : NULL);
 	return object;
 }

@@ -220,6 +220,21 @@ static void row_of_ring(struct table *table, const struct show *show, const stru
 	table_cell(table, STYLE_PLAIN, "%s", text_bytes(tail, end->info.position));
 }
 
+/* Of a consumer: bytes that it has not read. A latest ring does not wait to be read. */
+static void cell_behind(struct table *table, const struct observation *now, const struct observed_end *end)
+{
+	char text[TEXT_SIZE];
+	for (size_t i = 0; i < now->ends; i++) {
+		const struct observed_end *producer = &now->end[i];
+		if (producer->unlawful || producer->info.kind != VSHM_PRODUCER || !observed_reads(end, producer) ||
+		    producer->info.flags & VSHM_ENTRY_LATEST)
+			continue;
+		table_cell(table, STYLE_PLAIN, "%s", text_bytes(text, observed_behind(producer, end)));
+		return;
+	}
+	table_cell(table, STYLE_PLAIN, " ");
+}
+
 /* Positions and doorbells of both ends, for those who debug. */
 static void row_of_end(struct table *table, const struct observation *now, const struct observed_end *end)
 {
@@ -233,12 +248,14 @@ static void row_of_end(struct table *table, const struct observation *now, const
 			   end->info.lent, end->info.lends);
 	else
 		table_cell(table, STYLE_PLAIN, "%s %" PRIu64, producer ? "tail" : "head", end->info.position);
+	cell_behind(table, now, end);
 	(void)end_does(now, end, does);
 	table_cell(table, strcmp(does, "awake") != 0 ? STYLE_WARN : STYLE_DIM, "%s", does);
 	table_cell(table, STYLE_PLAIN, "%" PRIu64, end->info.rings_sent);
 	table_cell(table, STYLE_PLAIN, "%" PRIu64, end->info.rings_avoided);
 	table_cell(table, STYLE_PLAIN, "%" PRIu64, end->info.sleeps);
 	table_cell(table, STYLE_PLAIN, "%" PRIu64, end->info.spurious);
+	table_cell(table, end->info.lost ? STYLE_WARN : STYLE_PLAIN, "%" PRIu64, end->info.lost);
 }
 
 static bool is_ring(const struct observed_end *end)
@@ -291,8 +308,8 @@ static void show_pools(const struct show *show)
 
 static void show_ends(const struct show *show)
 {
-	static const char *const titles[] = {"END OF",	   "WHICH",   "POSITION",   "WAITS", ">RUNG",
-					     "~>NOT RUNG", "~>SLEPT", "~>SPURIOUS", NULL};
+	static const char *const titles[] = {"END OF",	   "WHICH",   "POSITION",   "~>BEHIND", "WAITS", ">RUNG",
+					     "~>NOT RUNG", "~>SLEPT", "~>SPURIOUS", ">LOST",	NULL};
 	struct table table;
 	table_init(&table, titles);
 	for (size_t i = 0; i < show->now->ends; i++) {

@@ -146,7 +146,8 @@ struct vshm_entry {
 	uint64_t rings_avoided;
 	uint64_t sleeps;
 	uint64_t spurious;
-	uint8_t reserved1[56];
+	uint64_t lost; /* consumer: records of a latest ring that were overwritten unread; producer: dropped while nobody listened */
+	uint8_t reserved1[48];
 	/* line 2, line 3: free-running byte counts, a line each */
 	uint64_t position; /* producer: tail; consumer: head, VSHM_NOT_STARTED until it has met its producer; pool: bytes in use */
 	uint64_t oldest;   /* VSHM_ENTRY_LATEST: what lies before is overwritten, or may be any moment; pool: largest free block */

@@ -214,6 +214,7 @@ struct vshm_end_info {
 	uint32_t other_index;
 	uint64_t other_position; /* when connected: the other side's */
 	uint64_t records, rings_sent, rings_avoided, sleeps, spurious;
+	uint64_t lost; /* consumer: records of a latest ring that it missed; producer: records dropped while nobody listened */
 	uint32_t grants; /* producer of a one-to-many ring: how many consumers it can have at a time; else 0 */
 	uint32_t consumers; /* producer of any ring: how many it has granted; else 0 */
 	uint32_t lends;   /* consumer: how many lent blocks it can hold */
@@ -223,7 +224,7 @@ struct vshm_end_info {
 #define VSHM_END_INFO_INIT                                                                         \
 	{                                                                                          \
 		sizeof(struct vshm_end_info), 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			0, 0, 0, 0, 0, 0, 0, 0                                                     \
+			0, 0, 0, 0, 0, 0, 0, 0, 0                                                     \
 	}
 
 /*

@@ -85,10 +85,10 @@ int vshmi_end_quarantine(const struct vshmi_end *end, const struct vshmi_ring_fa
 }
 
 void vshmi_end_counters_publish(const struct vshmi_end *end, uint64_t records, uint64_t rings, uint64_t avoided,
-				uint64_t sleeps, uint64_t spurious)
+				uint64_t sleeps, uint64_t spurious, uint64_t lost)
 {
-	const uint64_t counters[5] = {records, rings, avoided, sleeps, spurious};
+	const uint64_t counters[VSHMI_COUNTERS] = {records, rings, avoided, sleeps, spurious, lost};
 
 	if (!vshmi_region_usable(end->region))
-		vshmi_store_block(end->entry->counters, counters, 5);
+		vshmi_store_block(end->entry->counters, counters, VSHMI_COUNTERS);
 }

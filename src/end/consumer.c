@@ -17,7 +17,7 @@ static void publish_counters(struct vshm_consumer *c)
 	if (c->copies && !vshmi_region_usable(c->end.region)) /* for those who look: its producer does not */
 		vshmi_store64(&c->end.entry->position, c->latest.position);
 	vshmi_end_counters_publish(&c->end, c->rx.records, c->rx.rings, c->rx.publications - c->rx.rings, c->sleeps,
-				   c->spurious);
+				   c->spurious, c->lost + c->latest.lost);
 }
 
 /* Returns the head, and rings a producer that sleeps for the room. */
@@ -269,8 +269,10 @@ static int look_latest(struct vshm_consumer *c)
 		c->held = true;
 		c->held_since = c->rx.records;
 		c->held_size = size;
-		if (c->latest.lost != before)
+		if (c->latest.lost != before) {
+			publish_counters(c);
 			return -EOVERFLOW;
+		}
 	}
 	c->views[0] = (struct vshm_view){c->end.copy, c->held_size};
 	c->shown = vshmi_rx_peeked(&c->rx, c->rx.head, c->rx.sequence, 1, c->held_size);

@@ -149,7 +149,7 @@ void vshmi_end_init(struct vshmi_end *end, uint32_t kind, const char *name, uint
 int vshmi_end_may_open(struct vshm_region *region, const char *name);
 
 void vshmi_end_counters_publish(const struct vshmi_end *end, uint64_t records, uint64_t rings, uint64_t avoided,
-				uint64_t sleeps, uint64_t spurious);
+				uint64_t sleeps, uint64_t spurious, uint64_t lost);
 
 /* ---- many.c: a producer's side of a one-to-many ring ---- */
 

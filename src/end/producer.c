@@ -47,7 +47,7 @@ static uint64_t data_records(const struct vshm_producer *p)
 static void publish_counters(struct vshm_producer *p)
 {
 	vshmi_end_counters_publish(&p->end, data_records(p), p->tx.rings, p->tx.publications - p->tx.rings, p->sleeps,
-				   p->spurious);
+				   p->spurious, p->dropped);
 }
 
 /* The consumer has armed: rings it if it sleeps for what was published. */

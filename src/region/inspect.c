@@ -137,6 +137,7 @@ static int read_end(const struct vshm_region *region, vshm_peer number, uint32_t
 	out->rings_avoided = entry.rings_avoided;
 	out->sleeps = entry.sleeps;
 	out->spurious = entry.spurious;
+	out->lost = entry.lost;
 	out->grants = entry.grants;
 	out->consumers = entry.kind == VSHM_PRODUCER ? vshmi_grants_live(region, number, &entry) : 0;
 	if (entry.grants)

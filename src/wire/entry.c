@@ -101,18 +101,19 @@ static bool was_freed(const struct vshmi_shared_entry *shared, uint32_t state)
  */
 static void load_rest(const struct vshmi_shared_entry *shared, struct vshm_entry *e)
 {
-	uint64_t counters[5];
+	uint64_t counters[VSHMI_COUNTERS];
 
 	e->other_id = vshmi_load_acquire64(&shared->other_id);
 	e->other_peer = e->other_id ? vshmi_load32(&shared->other_peer) : 0;
 	e->other_incarnation = vshmi_load64(&shared->other_incarnation);
 	e->other_start = vshmi_load64(&shared->other_start);
-	vshmi_load_block(counters, shared->counters, 5);
+	vshmi_load_block(counters, shared->counters, VSHMI_COUNTERS);
 	e->records = counters[0];
 	e->rings_sent = counters[1];
 	e->rings_avoided = counters[2];
 	e->sleeps = counters[3];
 	e->spurious = counters[4];
+	e->lost = counters[5];
 	e->position = vshmi_load_acquire64(&shared->position);
 	e->armed = vshmi_load64(&shared->armed);
 }
@@ -154,14 +155,14 @@ uint64_t vshmi_entry_id(const struct vshmi_shared_entry *entry)
 void vshmi_entry_open(struct vshmi_shared_entry *shared, const struct vshm_entry *entry)
 {
 	uint64_t words[16];
-	const uint64_t zero[5] = {0};
+	const uint64_t zero[VSHMI_COUNTERS] = {0};
 
 	memcpy(words, entry, sizeof(words));
 	vshmi_store_release64(&shared->what[0], 0); /* as in vshmi_entry_free() */
 	vshmi_fence_release();
 	vshmi_store_block(shared->what + 1, words + 1, 15);
 	vshmi_entry_set_other(shared, 0, entry->other_incarnation, 0, entry->other_start);
-	vshmi_store_block(shared->counters, zero, 5);
+	vshmi_store_block(shared->counters, zero, VSHMI_COUNTERS);
 	vshmi_store64(&shared->position, entry->position);
 	vshmi_store64(&shared->oldest, 0);
 	vshmi_store64(&shared->newest, 0);

@@ -15,6 +15,9 @@ struct vshmi_shared_superblock {
 	struct vshmi_word64 word[VSHM_SUPERBLOCK_SIZE / 8];
 };
 
+/* records, rings_sent, rings_avoided, sleeps, spurious, lost */
+#define VSHMI_COUNTERS 6
+
 struct vshmi_shared_entry {
 	struct vshmi_word64 what[16]; /* line 0: id, kind and flags, name, ring */
 	struct vshmi_word32 state;    /* line 1 */
@@ -22,8 +25,8 @@ struct vshmi_shared_entry {
 	struct vshmi_word64 other_incarnation;
 	struct vshmi_word64 other_id;
 	struct vshmi_word64 other_start;
-	struct vshmi_word64 counters[5]; /* records, rings_sent, rings_avoided, sleeps, spurious */
-	unsigned char pad1[56];
+	struct vshmi_word64 counters[VSHMI_COUNTERS];
+	unsigned char pad1[48];
 	struct vshmi_word64 position; /* line 2 */
 	struct vshmi_word64 oldest, newest, returned, held;
 	unsigned char pad2[88];

@@ -111,11 +111,35 @@ class Show(ctl.Case):
                                    seen["rings"][0]["consumers"] == 2)
             self.assertEqual((seen["rings"][0]["consumers_at_most"], seen["rings"][0]["latest"]), (2, False))
             self.assertGreaterEqual(seen["pools"][0]["used"], seen["pools"][0]["blocks_lent"] << 22)
+            granted = seen["rings"][0]["granted"]
+            self.assertEqual(len({one["peer"] for one in granted}), 2)
+            self.assertTrue(all(one["unread"] <= seen["rings"][0]["size"] and one["holds_at_most"] for one in granted))
             text = self.ok("show", path).out
             self.assertRegex(text, r"\nframes +\d frames +2 of 2 ")
             self.assertRegex(text, r"\nPOOL +OWNER +IN USE")
             self.assertIn("pool frames 24 MiB", self.ok("show", path, "--map").out)
             self.ok("check", path)
+        finally:
+            for program in programs:
+                program.kill()
+                program.wait()
+        self.gone()
+
+    def test_losses(self):
+        """A slow reader of a ring that keeps the latest: how much it missed is there for whoever looks."""
+        sensor = os.path.join(ctl.BIN, "sensor")
+        if not os.access(sensor, os.X_OK):
+            self.skipTest("the examples are not built")
+        path = self.path("r")
+        programs = [subprocess.Popen([sensor, *words], stdout=subprocess.DEVNULL)
+                    for words in (["watch", path], ["measure", path, "100000000"])]
+        try:
+            self.eventually(lambda: os.path.exists(path))
+            seen = self.await_show(path, lambda seen: seen["rings"] and seen["rings"][0]["granted"] and
+                                   seen["rings"][0]["granted"][0]["lost"])
+            ring = seen["rings"][0]
+            self.assertEqual((ring["latest"], ring["granted"][0]["unread"], ring["unread"]), (True, None, None))
+            self.assertRegex(self.ok("show", path).out, r"\ntemperature +consumer .* [1-9][0-9]*\n")
         finally:
             for program in programs:
                 program.kill()

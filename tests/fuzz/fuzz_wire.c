@@ -188,7 +188,7 @@ static void entry(struct vshmi_shared_section *section)
 	fetch_hint(&shared->what[0]);
 	fetch_hint(&shared->other_id);
 	fetch_hint(&shared->state);
-	fetch_call(16 + 12 + 4);
+	fetch_call(16 + 13 + 4);
 	rc = vshmi_entry_read(section, index, SECTION_SIZE, PEERS, &e, &fault);
 	if (rc)
 		check_fault(rc, &fault, SECTION_SIZE);
