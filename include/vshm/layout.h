@@ -154,7 +154,8 @@ struct vshm_entry {
 	uint64_t newest;   /* VSHM_ENTRY_LATEST: where the last record begins; pool: blocks that are lent */
 	uint64_t returned; /* consumer: blocks given back so far, the tail of its return ring */
 	uint64_t held;	   /* consumer: lent blocks that it keeps; for those who look */
-	uint8_t reserved2[88];
+	uint64_t part; /* consumer that left: released records of the run at its position */
+	uint8_t reserved2[80];
 	uint64_t armed; /* the position of the other side that this end sleeps for; 0: awake */
 	uint8_t reserved3[120];
 };
@@ -181,6 +182,17 @@ enum vshm_record_kind {
 	VSHM_RECORD_DATA = 1,
 	VSHM_RECORD_PAD = 2, /* fills the ring up to its end */
 	VSHM_RECORD_LEND = 3, /* a struct vshm_lend: memory that its owner lends to the consumer */
+	VSHM_RECORD_RUN = 4,  /* a struct vshm_run, a gap, and the run's records: one-to-one rings only */
+};
+
+/*
+ * A run: `count` records of `size` bytes each behind one header, with one sequence number. Each takes `size` rounded up to 8, at
+ * least 8; the first begins at the first position behind this that is a multiple of the largest power of two in that, at most
+ * 64, so that records lie on as few cache lines as they can; the last ends where the header says that its payload ends.
+ */
+struct vshm_run {
+	uint32_t size;
+	uint32_t count; /* never 0 */
 };
 
 /* The payload of a VSHM_RECORD_LEND. The consumer gives the block back by putting the token into its return ring. */
@@ -240,6 +252,7 @@ enum vshm_rule {
 	VSHM_RULE_RECORD_LENGTH,
 	VSHM_RULE_RECORD_SEQUENCE,
 	VSHM_RULE_RECORD_PAD,
+	VSHM_RULE_RECORD_RUN,
 	VSHM_RULE_LEND,
 	/* returns of lent blocks */
 	VSHM_RULE_RETURN_TAIL,

@@ -47,8 +47,10 @@ static int enter(struct vshm_consumer *c)
 static void leave(struct vshm_consumer *c)
 {
 	c->armed = false;
-	if (!vshmi_region_usable(c->end.region))
+	if (!vshmi_region_usable(c->end.region)) {
+		vshmi_store64(&c->end.entry->part, c->rx.done);
 		vshmi_store_release32(&c->end.entry->state, VSHM_END_CLOSED); /* pairs with vshmi_link_check() */
+	}
 	vshmi_entry_retire(c->end.region, &c->end);
 	c->end.read_incarnation = c->end.link.incarnation;
 	c->end.read_id = c->end.link.id;

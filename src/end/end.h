@@ -40,6 +40,7 @@ struct vshm_producer {
 	uint64_t sleeps, spurious;
 	bool told_suspect;
 	bool ended, drained; /* closing: no more records come; all were read */
+	bool burst_is_run;
 	unsigned burst; /* records reserved by the last burst, */
 	uint64_t burst_size, burst_at; /* of so many bytes each, where the tail stood */
 	const struct vshmi_loan *loan; /* during a lend */

@@ -377,10 +377,37 @@ int vshm_producer_reserve(struct vshm_producer *p, size_t size, void **data, int
 	return reserve_slow(p, size, data, timeout_ns);
 }
 
+static unsigned least(uint64_t a, uint64_t b, uint64_t c)
+{
+	uint64_t ab = a < b ? a : b;
+
+	return (unsigned)(ab < c ? ab : c);
+}
+
+/*
+ * Room was found for one record: lays out as many as fit, in a run where there is one consumer. More than a quarter of the ring
+ * at a time would make the two sides take turns.
+ */
+static unsigned lay_out(struct vshm_producer *p, size_t size, void *data[], unsigned count)
+{
+	uint64_t stride = vshmi_run_stride(size), quarter = p->tx.size / 4, fit = vshmi_tx_run_room(&p->tx, size);
+	unsigned char *at = data[0];
+
+	p->burst_is_run = !p->end.readers && least(fit, count, quarter / stride) > 1;
+	if (p->burst_is_run) {
+		at = p->tx.data + (vshmi_run_first(p->tx.tail, stride) & (p->tx.size - 1));
+	} else {
+		stride = vshmi_record_span(size);
+		fit = (p->tx.room - p->tx.tail) / stride;
+	}
+	count = least(fit, count, quarter / stride);
+	for (unsigned i = 0; i < count; i++, at += stride)
+		data[i] = at;
+	return count ? count : 1;
+}
+
 int vshm_producer_reserve_burst(struct vshm_producer *p, size_t size, void *data[], unsigned count, int64_t timeout_ns)
 {
-	uint64_t span = vshmi_record_span(size), fit, quarter;
-	unsigned char *at;
 
 	vshmi_call_begins();
 	if (!p || !data || count < 1 || count > BURST_MAX)
@@ -393,16 +420,7 @@ int vshm_producer_reserve_burst(struct vshm_producer *p, size_t size, void *data
 		if (rc)
 			return rc;
 	}
-	/* more than a quarter of the ring at a time would make the two sides take turns */
-	fit = (p->tx.room - p->tx.tail) / span;
-	quarter = p->tx.size / 4 / span;
-	if (fit > quarter)
-		fit = quarter ? quarter : 1;
-	if (fit < count)
-		count = (unsigned)fit;
-	at = data[0];
-	for (unsigned i = 1; i < count; i++)
-		data[i] = at += span;
+	count = lay_out(p, size, data, count);
 	p->burst = count;
 	p->burst_size = size;
 	p->burst_at = p->tx.tail;
@@ -459,6 +477,8 @@ static void append_burst(struct vshm_producer *p, unsigned count)
 {
 	if (p->end.copy && count)
 		vshmi_many_append_latest(p, p->burst_size);
+	else if (p->burst_is_run && count)
+		vshmi_tx_append_run(&p->tx, p->burst_size, count);
 	else
 		vshmi_tx_append_burst(&p->tx, p->burst_size, count);
 	p->burst = 0;

@@ -73,10 +73,19 @@ static const struct vshmi_shared_entry *granted_entry(const struct vshm_region *
 	return NULL;
 }
 
+/* The word behind a header; a run has one. */
+static uint64_t run_word(const struct flow *flow, uint64_t offset)
+{
+	uint64_t at = (offset + VSHM_RECORD_HEADER) & (flow->size - 1);
+
+	return vshmi_load64((const struct vshmi_word64 *)(const void *)(flow->data + at));
+}
+
 /* Walks the records between head and tail: the rule that the first bad one breaks, and where; 0: none. */
 static uint32_t broken_record(const struct flow *flow, uint64_t *at, uint64_t *header)
 {
 	uint32_t sequence = 0;
+	struct vshm_run run;
 
 	for (*at = flow->head; *at != flow->tail;) { /* at most size / 8 steps */
 		uint64_t offset = *at & (flow->size - 1), span;
@@ -85,7 +94,7 @@ static uint32_t broken_record(const struct flow *flow, uint64_t *at, uint64_t *h
 		*header = vshmi_load64((const struct vshmi_word64 *)(const void *)(flow->data + offset));
 		tag = vshmi_record_tag(*header);
 		span = vshmi_record_span(vshmi_record_size(*header));
-		if ((tag & 0xff) < VSHM_RECORD_DATA || (tag & 0xff) > VSHM_RECORD_LEND)
+		if ((tag & 0xff) < VSHM_RECORD_DATA || (tag & 0xff) > VSHM_RECORD_RUN)
 			return VSHM_RULE_RECORD_KIND;
 		if (*at != flow->head && tag >> 8 != (sequence & 0xffffff))
 			return VSHM_RULE_RECORD_SEQUENCE;
@@ -93,6 +102,8 @@ static uint32_t broken_record(const struct flow *flow, uint64_t *at, uint64_t *h
 			return VSHM_RULE_RECORD_LENGTH;
 		if ((tag & 0xff) == VSHM_RECORD_PAD && (!offset || span != flow->size - offset))
 			return VSHM_RULE_RECORD_PAD;
+		if ((tag & 0xff) == VSHM_RECORD_RUN && !vshmi_run_read(run_word(flow, offset), *at, span - VSHM_RECORD_HEADER, &run))
+			return VSHM_RULE_RECORD_RUN;
 		sequence = (tag >> 8) + 1;
 		*at += span;
 	}

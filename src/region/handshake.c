@@ -119,6 +119,7 @@ static void grant(struct vshm_region *region, struct vshmi_end *end, const struc
 	end->left = 0;
 	vshmi_tx_connect(end->tx, start, &end->link.entry->position,
 			 seen->entry.flags & VSHM_ENTRY_POLLS ? NULL : &end->link.entry->armed, !end->link.light);
+	end->tx->peer.part_word = &end->link.entry->part;
 	vshmi_tx_bind(end->tx, &end->link.entry->what[0], end->link.id);
 	vshmi_tx_bind_back(end->tx, &end->link.entry->other_id, end->id);
 	vshmi_entry_set_other(end->entry, seen->peer, seen->incarnation, seen->entry.id, start);

@@ -331,8 +331,10 @@ static void close_ends(struct vshm_region *region)
 
 		if (!end)
 			continue;
-		if (end->rx && end->rx->tail_word) /* connected: what was released does not come again */
+		if (end->rx && end->rx->tail_word) { /* connected: what was released does not come again */
 			(void)vshmi_rx_return(end->rx);
+			vshmi_store64(&end->entry->part, end->rx->done);
+		}
 		vshmi_store_release32(&end->entry->state, VSHM_END_CLOSED);
 		if (end->link.id)
 			vshmi_peer_ring(region, end->link.peer);

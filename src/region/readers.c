@@ -64,7 +64,13 @@ void vshmi_readers_grant(struct vshm_region *region, struct vshmi_end *end, cons
 
 	vshmi_link_up(region, link, seen);
 	link->back = end->id;
-	from = (struct vshmi_head){&link->entry->position, &link->entry->what[0], link->id, &link->entry->other_id, end->id};
+	from = (struct vshmi_head){
+		.word = &link->entry->position,
+		.id_word = &link->entry->what[0],
+		.id = link->id,
+		.back_word = &link->entry->other_id,
+		.back = end->id,
+	};
 	vshmi_reader_connect(end->tx, &readers->reader[place], start, &from,
 			     seen->entry.flags & VSHM_ENTRY_POLLS ? NULL : &link->entry->armed, !link->light);
 	if (!readers->live)

@@ -28,5 +28,5 @@ int vshmi_head_take(const struct vshmi_head *from, uint64_t published, uint64_t 
 	if (now - last > published - last)
 		return broken(fault, VSHM_RULE_HEAD_RANGE, last, now);
 	*head = now;
-	return 0;
+	return 1;
 }

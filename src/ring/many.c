@@ -48,7 +48,7 @@ static bool takes_its_time(const struct vshmi_reader *reader)
 
 static bool lies(const struct vshmi_tx *tx, struct vshmi_reader *reader)
 {
-	if (!reader->connected || !vshmi_head_take(&reader->from, tx->published, &reader->head, &reader->fault))
+	if (!reader->connected || vshmi_head_take(&reader->from, tx->published, &reader->head, &reader->fault) >= 0)
 		return false;
 	if (!takes_its_time(reader))
 		return true;

@@ -28,11 +28,12 @@ struct vshmi_head {
 	uint64_t id;
 	const struct vshmi_word64 *back_word; /* NULL: it is always about this ring */
 	uint64_t back;
+	const struct vshmi_word64 *part_word; /* of one that left: how much of the run there it has released; NULL: all or nothing */
 };
 
 /*
  * Takes over the position that the consumer published, when there is a lawful one: between the last, `*head`, and what it
- * could have read, `published`. 0, or -EPROTO with `fault` filled.
+ * could have read, `published`. 1; 0: the word says nothing of this ring; -EPROTO with `fault` filled.
  */
 int vshmi_head_take(const struct vshmi_head *from, uint64_t published, uint64_t *head, struct vshmi_ring_fault *fault);
 
@@ -52,6 +53,7 @@ struct vshmi_tx {
 	struct vshmi_word64 *tail_word;
 	const struct vshmi_word64 *peer_armed; /* `nobody` while no consumer is there, or when it polls */
 	uint64_t publications, rings, bytes, pads;
+	uint64_t in_runs; /* records that have no number of their own */
 	uint64_t rung; /* the armed position that was rung last: not rung twice */
 	bool fence;    /* between kernels: fence before the look at peer_armed */
 
@@ -76,7 +78,7 @@ static inline void vshmi_tx_number_from(struct vshmi_tx *tx, uint32_t sequence)
 /* Records so far, without pads. */
 static inline uint64_t vshmi_tx_records(const struct vshmi_tx *tx)
 {
-	return tx->sequence - tx->first_sequence - tx->pads;
+	return tx->sequence - tx->first_sequence - tx->pads + tx->in_runs;
 }
 
 /*
@@ -171,6 +173,32 @@ static inline void vshmi_tx_append_burst(struct vshmi_tx *tx, uint64_t size, uns
 	tx->sequence = sequence;
 	tx->tail += span * count;
 	tx->bytes += size * count;
+}
+
+/*
+ * The same behind one header: `count` records, at least one, that stand from vshmi_run_first() on, vshmi_run_stride() apart.
+ * Less to write, to check and to move between caches than a header for each of them.
+ */
+static inline void vshmi_tx_append_run(struct vshmi_tx *tx, uint64_t size, unsigned count)
+{
+	struct vshmi_word64 *header = (struct vshmi_word64 *)(void *)(tx->data + (tx->tail & (tx->size - 1)));
+	uint64_t stride = vshmi_run_stride(size), end = vshmi_run_first(tx->tail, stride) + stride * count;
+
+	vshmi_store64(header, vshmi_record_pack(end - tx->tail - VSHM_RECORD_HEADER, VSHM_RECORD_RUN, tx->sequence));
+	vshmi_store64(header + 1, vshmi_run_pack(size, count));
+	tx->tail = end;
+	tx->sequence++;
+	tx->in_runs += count - 1;
+	tx->bytes += size * count;
+}
+
+/* How many records of `size` bytes fit into a run in the room there is. */
+static inline uint64_t vshmi_tx_run_room(const struct vshmi_tx *tx, uint64_t size)
+{
+	uint64_t stride = vshmi_run_stride(size), before = vshmi_run_first(tx->tail, stride) - tx->tail;
+	uint64_t room = tx->room - tx->tail;
+
+	return room > before ? (room - before) / stride : 0;
 }
 
 /* The rare rest of a publication: the consumer has armed. True when it has to be rung. */
@@ -315,11 +343,12 @@ struct vshmi_lent {
 struct vshmi_rx {
 	const unsigned char *data;
 	uint64_t size;
-	uint64_t head;   /* end of the released records */
+	uint64_t head;   /* end of the released records; where some of a run were released, its start */
 	uint64_t tail;   /* last lawful value seen */
 	uint64_t peeked; /* end of what the last peek showed */
 	uint64_t sequence;	  /* expected at head */
 	uint64_t peeked_sequence; /* expected at peeked */
+	uint32_t done, peeked_done; /* records of the run at `head` that were released; of the run at `peeked` that were shown */
 	uint64_t returned;	  /* what `head_word` says */
 	const struct vshmi_word64 *tail_word;
 	const struct vshmi_word64 *peer_id_word; /* NULL: tail_word always belongs to this producer */
@@ -410,6 +439,7 @@ static inline int vshmi_rx_peeked(struct vshmi_rx *rx, uint64_t at, uint64_t seq
 	rx->peeked_sequence = sequence;
 	rx->peeked_count = shown;
 	rx->peeked_bytes = bytes;
+	rx->peeked_done = 0;
 	return (int)shown;
 }
 
@@ -458,6 +488,7 @@ static inline bool vshmi_rx_release(struct vshmi_rx *rx)
 {
 	rx->head = rx->peeked;
 	rx->sequence = rx->peeked_sequence;
+	rx->done = rx->peeked_done;
 	rx->records += rx->peeked_count;
 	rx->bytes += rx->peeked_bytes;
 	rx->peeked_count = 0;

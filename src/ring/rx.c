@@ -26,6 +26,7 @@ void vshmi_rx_connect(struct vshmi_rx *rx, const unsigned char *data, uint64_t s
 	rx->rung = 0;
 	rx->first = true;
 	rx->lent_count = 0;
+	rx->done = 0;
 	rx->sequence = UINT64_MAX; /* matches no 24-bit number, so that the first record takes the slow path */
 	rx->fault = (struct vshmi_ring_fault){0, 0, 0};
 	vshmi_store_release64(rx->head_word, start);
@@ -109,6 +110,7 @@ void vshmi_rx_disarm(struct vshmi_rx *rx)
 /* How far a peek has come. */
 struct cursor {
 	uint64_t at, sequence, header;
+	uint32_t done; /* records of the run at `at` */
 	unsigned shown;
 	uint64_t bytes; /* of payload shown */
 };
@@ -131,6 +133,7 @@ static int skip_pad(struct vshmi_rx *rx, struct cursor *cursor)
 	if (cursor->at == rx->head) { /* nobody holds it: it is over at once */
 		rx->head += rest;
 		rx->sequence = cursor->sequence + 1;
+		rx->done = 0;
 	}
 	cursor->at += rest;
 	cursor->sequence++;
@@ -184,13 +187,58 @@ static int take_lent(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_vie
 	return 0;
 }
 
-/* Shows the record at the cursor, or says why it is not lawful. */
-static int take(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_view *view)
+/* The run at the cursor. Its word is loaded once for each peek, and has to fit what was read of the run before. */
+static int read_run(struct vshmi_rx *rx, const struct cursor *cursor, struct vshm_run *run)
 {
+	uint64_t payload = vshmi_record_size(cursor->header), word;
+
+	if (payload < sizeof(*run) || !fits(rx, cursor->at, cursor->header))
+		return broken(rx, VSHM_RULE_RECORD_LENGTH, cursor->at, cursor->header);
+	word = vshmi_rx_header(rx, cursor->at + VSHM_RECORD_HEADER);
+	if (!vshmi_run_read(word, cursor->at, payload, run) || cursor->done >= run->count)
+		return broken(rx, VSHM_RULE_RECORD_RUN, cursor->at + VSHM_RECORD_HEADER, word);
+	return 0;
+}
+
+/* As many of its records as there are views for. */
+static int take_run(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_view views[], unsigned count)
+{
+	const unsigned char *at;
+	uint64_t stride;
+	struct vshm_run run;
+	unsigned n;
+	int rc = read_run(rx, cursor, &run);
+
+	if (rc)
+		return rc;
+	stride = vshmi_run_stride(run.size);
+	at = rx->data + (vshmi_run_first(cursor->at, stride) & (rx->size - 1)) + stride * cursor->done;
+	n = run.count - cursor->done;
+	if (n > count - cursor->shown)
+		n = count - cursor->shown;
+	for (unsigned i = 0; i < n; i++, at += stride)
+		views[cursor->shown + i] = (struct vshm_view){at, run.size};
+	cursor->shown += n;
+	cursor->bytes += (uint64_t)n * run.size;
+	cursor->done += n;
+	if (cursor->done < run.count)
+		return 0;
+	cursor->at += vshmi_record_span(vshmi_record_size(cursor->header));
+	cursor->sequence++;
+	cursor->done = 0;
+	return 0;
+}
+
+/* Shows the record at the cursor, or says why it is not lawful. `views` has room for `count`. */
+static int take(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_view views[], unsigned count)
+{
+	struct vshm_view *view = &views[cursor->shown];
 	uint32_t tag = vshmi_record_tag(cursor->header), kind = tag & 0xff;
 
 	if (tag >> 8 != (cursor->sequence & 0xffffff))
 		return broken(rx, VSHM_RULE_RECORD_SEQUENCE, cursor->at, cursor->header);
+	if (kind == VSHM_RECORD_RUN)
+		return take_run(rx, cursor, views, count);
 	if (kind == VSHM_RECORD_LEND && rx->lent)
 		return take_lent(rx, cursor, view);
 	if (kind != VSHM_RECORD_DATA)
@@ -206,7 +254,7 @@ static int take(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_view *vi
 }
 
 /* A pad, then the record behind it; or a record. */
-static int take_next(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_view *view)
+static int take_next(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_view views[], unsigned count)
 {
 	int rc;
 
@@ -215,25 +263,26 @@ static int take_next(struct vshmi_rx *rx, struct cursor *cursor, struct vshm_vie
 		rx->sequence = cursor->sequence = vshmi_record_tag(cursor->header) >> 8;
 	}
 	if (vshmi_record_tag(cursor->header) != vshmi_record_make_tag(VSHM_RECORD_PAD, cursor->sequence))
-		return take(rx, cursor, view);
+		return take(rx, cursor, views, count);
 	rc = skip_pad(rx, cursor);
 	if (rc)
 		return rc;
 	if (cursor->at == rx->tail)
 		return -EAGAIN;
 	cursor->header = vshmi_rx_header(rx, cursor->at); /* the start of a lap, where another pad is unlawful */
-	return take(rx, cursor, view);
+	return take(rx, cursor, views, count);
 }
 
 int vshmi_rx_peek_rest(struct vshmi_rx *rx, uint64_t header, struct vshm_view views[], unsigned count)
 {
-	struct cursor cursor = {rx->peeked, rx->peeked_sequence, header, (unsigned)rx->peeked_count, rx->peeked_bytes};
+	struct cursor cursor = {rx->peeked, rx->peeked_sequence, header, rx->peeked == rx->head ? rx->done : 0,
+				(unsigned)rx->peeked_count, rx->peeked_bytes};
 	struct cursor good;
 	int rc;
 
 	for (;;) {
 		good = cursor;
-		rc = take_next(rx, &cursor, &views[cursor.shown]);
+		rc = take_next(rx, &cursor, views, count);
 		if (rc)
 			break;
 		good = cursor;
@@ -241,5 +290,9 @@ int vshmi_rx_peek_rest(struct vshmi_rx *rx, uint64_t header, struct vshm_view vi
 			break;
 		cursor.header = vshmi_rx_header(rx, cursor.at);
 	}
-	return good.shown ? vshmi_rx_peeked(rx, good.at, good.sequence, good.shown, good.bytes) : rc;
+	if (!good.shown)
+		return rc;
+	(void)vshmi_rx_peeked(rx, good.at, good.sequence, good.shown, good.bytes);
+	rx->peeked_done = good.done;
+	return (int)good.shown;
 }

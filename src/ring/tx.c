@@ -47,25 +47,14 @@ void vshmi_tx_bind_back(struct vshmi_tx *tx, const struct vshmi_word64 *back_wor
 
 static int take_head(struct vshmi_tx *tx)
 {
-	return tx->connected ? vshmi_head_take(&tx->peer, tx->published, &tx->head, &tx->fault) : 0;
+	int rc = tx->connected ? vshmi_head_take(&tx->peer, tx->published, &tx->head, &tx->fault) : 0;
+
+	return rc < 0 ? rc : 0;
 }
 
-void vshmi_tx_disconnect(struct vshmi_tx *tx, bool final_head)
+static struct vshmi_word64 *word_at(const struct vshmi_tx *tx, uint64_t at)
 {
-	struct vshmi_ring_fault before = tx->fault;
-
-	if (final_head && take_head(tx))
-		tx->fault = before; /* it is gone: what it did not return lawfully, it did not return */
-	tx->connected = false;
-	tx->peer.word = NULL;
-	tx->peer_armed = &tx->nobody;
-	tx->fence = false;
-	vshmi_tx_call_attention(tx);
-}
-
-void vshmi_tx_discard(struct vshmi_tx *tx)
-{
-	tx->head = tx->tail;
+	return (struct vshmi_word64 *)(void *)(tx->data + (at & (tx->size - 1)));
 }
 
 /* The span of the record at `at` whose header was loaded; 0 when it has another sequence number or does not fit there. */
@@ -78,23 +67,80 @@ static uint64_t chain_span(const struct vshmi_tx *tx, uint64_t at, uint64_t head
 	return span <= tx->size - offset && span <= tx->tail - at ? span : 0;
 }
 
-uint64_t vshmi_tx_resume(const struct vshmi_tx *tx)
+/* Do the records from the head on form an unbroken chain up to the tail? `first`: header of the first; 0: there is none. */
+static bool walk(const struct vshmi_tx *tx, uint64_t *first)
 {
-	uint64_t at = tx->head, start = (int64_t)(tx->lend_end - tx->head) > 0 ? tx->lend_end : tx->head;
+	uint64_t at = tx->head;
 	uint32_t sequence = 0;
 
+	*first = 0;
 	while (at != tx->tail) { /* at most size / 8 steps: each span is at least 8 and inside the ring */
-		const unsigned char *record = tx->data + (at & (tx->size - 1));
-		uint64_t header = vshmi_load64((const struct vshmi_word64 *)(const void *)record), span;
+		uint64_t header = vshmi_load64(word_at(tx, at)), span;
 
-		if (at == tx->head)
+		if (at == tx->head) {
+			*first = header;
 			sequence = vshmi_record_tag(header) >> 8;
+		}
 		span = chain_span(tx, at, header, sequence++);
 		if (!span)
-			return tx->tail;
+			return false;
 		at += span;
 	}
-	return (sequence & 0xffffff) == (tx->sequence & 0xffffff) ? start : tx->tail;
+	return (sequence & 0xffffff) == (tx->sequence & 0xffffff);
+}
+
+uint64_t vshmi_tx_resume(const struct vshmi_tx *tx)
+{
+	uint64_t start = (int64_t)(tx->lend_end - tx->head) > 0 ? tx->lend_end : tx->head, unused;
+
+	return walk(tx, &unused) ? start : tx->tail;
+}
+
+/*
+ * The consumer that left has released the first `part` records of the run at its head: what is left becomes a run of its own,
+ * in place, so that nothing is read twice. Only while nobody reads the ring.
+ */
+static void cut_run(struct vshmi_tx *tx, uint64_t header, uint64_t part)
+{
+	uint64_t payload = vshmi_record_size(header), stride, start;
+	struct vshm_run run;
+
+	if ((vshmi_record_tag(header) & 0xff) != VSHM_RECORD_RUN ||
+	    !vshmi_run_read(vshmi_load64(word_at(tx, tx->head + VSHM_RECORD_HEADER)), tx->head, payload, &run) || part >= run.count)
+		return;
+	stride = vshmi_run_stride(run.size);
+	/* the next record stands where the first of a run does that begins here */
+	start = vshmi_run_first(tx->head, stride) + part * stride - VSHM_RECORD_HEADER - sizeof(run);
+	payload -= start - tx->head;
+	vshmi_store64(word_at(tx, start), vshmi_record_pack(payload, VSHM_RECORD_RUN, vshmi_record_tag(header) >> 8));
+	vshmi_store64(word_at(tx, start + VSHM_RECORD_HEADER), vshmi_run_pack(run.size, run.count - part));
+	tx->head = start;
+}
+
+/* What it had returned last. `part` is loaded before the ids, which say whose both are. */
+static void take_last_head(struct vshmi_tx *tx)
+{
+	uint64_t part = tx->peer.part_word ? vshmi_load64(tx->peer.part_word) : 0, header;
+	struct vshmi_ring_fault ignored; /* what it did not return lawfully, it did not return */
+
+	if (vshmi_head_take(&tx->peer, tx->published, &tx->head, &ignored) > 0 && part && walk(tx, &header))
+		cut_run(tx, header, part);
+}
+
+void vshmi_tx_disconnect(struct vshmi_tx *tx, bool final_head)
+{
+	if (final_head && tx->connected)
+		take_last_head(tx);
+	tx->connected = false;
+	tx->peer.word = NULL;
+	tx->peer_armed = &tx->nobody;
+	tx->fence = false;
+	vshmi_tx_call_attention(tx);
+}
+
+void vshmi_tx_discard(struct vshmi_tx *tx)
+{
+	tx->head = tx->tail;
 }
 
 void vshmi_tx_append_lend(struct vshmi_tx *tx, const struct vshm_lend *lend)

@@ -168,6 +168,7 @@ void vshmi_entry_open(struct vshmi_shared_entry *shared, const struct vshm_entry
 	vshmi_store64(&shared->newest, 0);
 	vshmi_store64(&shared->returned, 0);
 	vshmi_store64(&shared->held, 0);
+	vshmi_store64(&shared->part, 0);
 	vshmi_store64(&shared->armed, 0);
 	vshmi_store_release64(&shared->what[0], words[0]);
 	vshmi_store_release32(&shared->state, VSHM_END_OPEN);

@@ -28,8 +28,8 @@ struct vshmi_shared_entry {
 	struct vshmi_word64 counters[VSHMI_COUNTERS];
 	unsigned char pad1[48];
 	struct vshmi_word64 position; /* line 2 */
-	struct vshmi_word64 oldest, newest, returned, held;
-	unsigned char pad2[88];
+	struct vshmi_word64 oldest, newest, returned, held, part;
+	unsigned char pad2[80];
 	struct vshmi_word64 armed; /* line 3 */
 	unsigned char pad3[120];
 };
@@ -142,6 +142,38 @@ static inline uint64_t vshmi_record_pack(uint64_t size, uint32_t kind, uint64_t 
 static inline uint32_t vshmi_record_size(uint64_t header)
 {
 	return (uint32_t)header;
+}
+
+/* ---- runs ---- */
+
+/* What each record of a run takes. */
+static inline uint64_t vshmi_run_stride(uint64_t size)
+{
+	return size ? vshmi_align_up(size, 8) : 8;
+}
+
+/* Where the first record of a run stands whose header is at `at`: a struct vshm_run and perhaps a gap are in between. */
+static inline uint64_t vshmi_run_first(uint64_t at, uint64_t stride)
+{
+	uint64_t line = stride & -stride;
+
+	return vshmi_align_up(at + VSHM_RECORD_HEADER + sizeof(struct vshm_run), line < 64 ? line : 64);
+}
+
+static inline uint64_t vshmi_run_pack(uint64_t size, uint64_t count)
+{
+	return size | count << 32;
+}
+
+/* Checks the word behind the header at `at`: do its records fill the `payload` bytes, at most 2^30, that the header says? */
+static inline bool vshmi_run_read(uint64_t word, uint64_t at, uint64_t payload, struct vshm_run *out)
+{
+	uint64_t stride = vshmi_run_stride((uint32_t)word);
+
+	*out = (struct vshm_run){(uint32_t)word, (uint32_t)(word >> 32)};
+	/* no overflow: below 2^32 each */
+	return out->count && out->count <= payload / 8 &&
+	       vshmi_run_first(at, stride) + stride * out->count == at + VSHM_RECORD_HEADER + payload;
 }
 
 /* Kind and sequence together, to be compared in one go. */

@@ -29,6 +29,51 @@ START_TEST(next_consumer_goes_on)
 }
 END_TEST
 
+static void put_burst(struct vshm_producer *p, size_t size, unsigned count, uint64_t key)
+{
+	void *data[32];
+
+	ck_is(vshm_producer_reserve_burst(p, size, data, count, 0), (int)count);
+	for (unsigned i = 0; i < count; i++)
+		support_fill(data[i], size, key + i);
+	ck_ok(vshm_producer_commit_burst(p, count, 0));
+}
+
+/* A burst is one thing in the ring, and still nothing of it that was released comes again. */
+START_TEST(next_consumer_goes_on_within_a_burst)
+{
+	const size_t sizes[] = {0, 8, 12, 64, 100};
+	struct pair t;
+
+	pair_open(&t, _i, 65536);
+	for (unsigned i = 0; i < 30; i++) {
+		size_t size = sizes[i % 5];
+		struct vshm_view v;
+
+		put(t.p, t.c, 40, i);
+		put_burst(t.p, size, 10, i);
+		put(t.p, t.c, 48, i);
+		get(t.c, 40, i);
+		for (unsigned k = 0; k < i % 11; k++)
+			get(t.c, size, i + k);
+		ck_ok(vshm_consumer_peek(t.c, &v, 0)); /* shown, not released */
+		if (i % 2) { /* the whole peer leaves */
+			ck_ok(vshm_region_close(t.b));
+			t.b = world_open(&t.w, 1);
+		} else {
+			ck_ok(vshm_consumer_close(t.c));
+		}
+		t.c = consumer(t.b, "ring", 0);
+		connect_ends(t.p, t.c);
+		for (unsigned k = i % 11; k < 10; k++)
+			get(t.c, size, i + k);
+		get(t.c, 48, i);
+		get_nothing(t.c, -EAGAIN);
+	}
+	pair_close(&t);
+}
+END_TEST
+
 /* Sends one small record after another, never near a full ring, until the consumer has one. */
 static void slow_until_heard(struct vshm_producer *p, struct vshm_consumer *c)
 {
@@ -406,6 +451,7 @@ Suite *suite_restart(void)
 	tcase_set_timeout(tc, 90);
 	tcase_add_checked_fixture(tc, support_die_with_parent, NULL);
 	add_everywhere(tc, next_consumer_goes_on);
+	add_everywhere(tc, next_consumer_goes_on_within_a_burst);
 	add_everywhere(tc, nothing_is_lost_between_consumers);
 	add_everywhere(tc, consumer_moves_to_another_peer);
 	add_everywhere(tc, slow_producer_finds_each_consumer);

@@ -54,7 +54,7 @@ static unsigned connected(void)
 static void connect_reader(unsigned i)
 {
 	const struct vshmi_head from = {&head[i], fetch_byte() & 1 ? &id[i] : NULL, 7,
-					fetch_byte() & 1 ? &back[i] : NULL, 9};
+					fetch_byte() & 1 ? &back[i] : NULL, 9, NULL};
 	uint64_t start;
 
 	if (reader[i].connected)

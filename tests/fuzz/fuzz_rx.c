@@ -79,13 +79,28 @@ static void forge_lend(unsigned char *payload)
 		set_word(payload + 8 * i, words[i]);
 }
 
+/* A run that fits the lap, perhaps with one thing wrong. Payload bytes behind its header; 0: there is no room for one. */
+static uint64_t forge_run(uint64_t rest)
+{
+	uint64_t bytes = fetch_byte() % 80, stride = vshmi_run_stride(bytes), first = vshmi_run_first(honest_tail, stride);
+	uint64_t most = first - honest_tail < rest ? (rest - (first - honest_tail)) / stride : 0, count;
+	uint8_t wrong = fetch_byte();
+
+	if (!most)
+		return 0;
+	count = 1 + fetch_byte() % most;
+	set_word(ring + (honest_tail & (size - 1)) + VSHM_RECORD_HEADER,
+		 wrong < 96 ? fetch_value(vshmi_run_pack(bytes, count)) : vshmi_run_pack(bytes, count));
+	return first + stride * count - honest_tail - VSHM_RECORD_HEADER;
+}
+
 /* A record or pad as an honest producer would write it, perhaps with one thing wrong. */
 static void forge(void)
 {
 	uint64_t rest = size - (honest_tail & (size - 1)), payload = fetch_byte() % size;
 	uint8_t how = fetch_byte();
 	uint32_t kind = how & 1 ? VSHM_RECORD_PAD : VSHM_RECORD_DATA;
-	uint64_t header;
+	uint64_t header, run;
 
 	if (kind == VSHM_RECORD_PAD || vshmi_record_span(payload) > rest)
 		payload = rest - VSHM_RECORD_HEADER;
@@ -93,6 +108,10 @@ static void forge(void)
 		kind = VSHM_RECORD_LEND;
 		payload = sizeof(struct vshm_lend);
 		forge_lend(ring + (honest_tail & (size - 1)) + VSHM_RECORD_HEADER);
+	}
+	if (how & 64 && kind == VSHM_RECORD_DATA && (run = forge_run(rest))) {
+		kind = VSHM_RECORD_RUN;
+		payload = run;
 	}
 	header = vshmi_record_pack(payload, kind, honest_sequence++);
 	set_word(ring + (honest_tail & (size - 1)), how & 6 ? header : fetch_value(header));
@@ -116,7 +135,7 @@ static uint64_t read_view(const struct vshm_view *v)
 	FETCH_ASSERT(is_lent || lies_in(v, ring + VSHM_RECORD_HEADER, size - VSHM_RECORD_HEADER));
 	FETCH_ASSERT(!is_lent || ((const unsigned char *)v->data - section) % VSHM_LINE == 0);
 	fetch_read(v->data, v->size);
-	return vshmi_record_span(is_lent ? sizeof(struct vshm_lend) : v->size);
+	return is_lent ? vshmi_record_span(sizeof(struct vshm_lend)) : vshmi_run_stride(v->size);
 }
 
 /* Each noted once, in order, between the head and the tail, with the block that its record named. */
@@ -146,7 +165,8 @@ static void peek(void)
 		spans += read_view(&views[i]);
 	check_list();
 	if (shown > 0) {
-		FETCH_ASSERT(rx.peeked - rx.head >= spans && rx.peeked - rx.head <= size);
+		FETCH_ASSERT(spans <= size && rx.peeked - rx.head <= size);
+		FETCH_ASSERT(rx.peeked - rx.head >= spans || rx.peeked_done); /* part of a run */
 		FETCH_ASSERT(rx.peeked_count == (unsigned)shown);
 	}
 }

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static unsigned char *ring;
 static uint64_t size;
-static struct vshmi_word64 tail, producer_armed, head, consumer_armed, consumer_id;
+static struct vshmi_word64 tail, producer_armed, head, consumer_armed, consumer_id, part;
 static struct vshmi_tx tx;
 
 static void set_word(void *word, uint64_t value)
@@ -33,6 +33,8 @@ static void connect_consumer(void)
 	FETCH_ASSERT(start == tx.head || start == tx.tail);
 	fetch_call(0);
 	vshmi_tx_connect(&tx, start, &head, fetch_byte() & 1 ? &consumer_armed : NULL, fetch_byte() & 1);
+	if (fetch_byte() & 1)
+		tx.peer.part_word = &part;
 	if (fetch_byte() & 1)
 		vshmi_tx_bind(&tx, &consumer_id, 7);
 }
@@ -70,6 +72,22 @@ static void burst(void *data, uint64_t bytes)
 	vshmi_tx_append_burst(&tx, bytes, 1 + fetch_byte() % (unsigned)fit);
 }
 
+/* The same behind one header, where more than one fits. */
+static void run(void *data, uint64_t bytes)
+{
+	uint64_t stride = vshmi_run_stride(bytes), fit = vshmi_tx_run_room(&tx, bytes);
+	unsigned char *first = ring + (vshmi_run_first(tx.tail, stride) & (size - 1));
+
+	if (fit < 2) {
+		burst(data, bytes);
+		return;
+	}
+	for (uint64_t i = 0; i < fit; i++)
+		fill(first + i * stride, bytes);
+	vshmi_tx_append_run(&tx, bytes, 1 + fetch_byte() % (unsigned)fit);
+	FETCH_ASSERT(tx.tail <= tx.room);
+}
+
 static void reserve(void)
 {
 	uint8_t how = fetch_byte();
@@ -85,7 +103,9 @@ static void reserve(void)
 		return;
 	FETCH_ASSERT(tx.reserved == bytes + 1);
 	fill(data, bytes);
-	if (how & 4)
+	if ((how & 20) == 20)
+		run(data, bytes);
+	else if (how & 4)
 		burst(data, bytes);
 	else
 		vshmi_tx_append(&tx, how & 8 && bytes ? fetch_byte() % bytes : bytes);
@@ -105,9 +125,11 @@ static void sleep_or_leave(uint8_t what)
 		(void)vshmi_tx_arm_drained(&tx);
 		break;
 	case 3:
-		fetch_call(2);
+		fetch_call((unsigned)(size / 8) + 6); /* head, part, the id twice, a run's two words; and the records there are */
+		set_word(&part, fetch_byte() % 12);
 		if (tx.connected)
 			vshmi_tx_disconnect(&tx, what & 16);
+		FETCH_ASSERT(tx.tail - tx.head <= size);
 		break;
 	default:
 		if (!tx.connected)

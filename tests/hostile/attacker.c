@@ -273,6 +273,22 @@ static void flicker(struct attacker *a)
 	}
 }
 
+/* A run that fits into `left` bytes, or something else; the bytes it takes. */
+static uint64_t forge_run(struct attacker *a, uint64_t place, uint64_t left, unsigned risk, uint64_t *header)
+{
+	uint64_t each = (1 + chance(a, 24)) * 8, line = each & -each, first, count, word;
+
+	line = line < 64 ? line : 64;
+	first = (16 + place + line - 1) / line * line - place; /* a ring begins on a line */
+	if (first + each > left)
+		return 0;
+	count = 1 + chance(a, (left - first) / each);
+	word = each | count << 32;
+	put64(a, a->ring_offset + place + 8, chance(a, risk) ? word : spoil(a, word));
+	*header = record(first + count * each - 8, VSHM_RECORD_RUN, a->sequence);
+	return first + count * each;
+}
+
 #define LEND_SPAN (VSHM_RECORD_HEADER + sizeof(struct vshm_lend))
 
 /* A few records that are right, each with a small chance that it is not. */
@@ -285,7 +301,7 @@ static void produce(struct attacker *a, unsigned risk)
 		uint64_t place = a->tail & (a->ring_size - 1), left = a->ring_size - place;
 		uint64_t free_bytes = a->ring_size - (a->tail - head);
 		uint64_t size = chance(a, 4) ? chance(a, a->ring_size / 4) : sizeof(struct vshm_lend);
-		uint64_t span = (size + 7) / 8 * 8 + 8, header;
+		uint64_t span = (size + 7) / 8 * 8 + 8, header, run;
 
 		if ((span > left ? left : span) > free_bytes)
 			break;
@@ -293,6 +309,10 @@ static void produce(struct attacker *a, unsigned risk)
 				     : record(size, VSHM_RECORD_DATA, a->sequence);
 		if (span == LEND_SPAN && span <= left)
 			header = forge_lend(a, a->ring_offset + place + 8, risk);
+		if (span <= left && chance(a, 3) == 0) {
+			run = forge_run(a, place, free_bytes < left ? free_bytes : left, risk, &header);
+			span = run ? run : span;
+		}
 		put64(a, a->ring_offset + place, chance(a, risk) ? header : spoil(a, header));
 		a->last = a->tail;
 		a->tail += span > left ? left : span;

@@ -39,7 +39,7 @@ static void herd_close(struct herd *h)
 /* As the region does: the ids say that the entry is still this consumer's, and that it still wants this producer. */
 static void grant(struct herd *h, unsigned i, uint64_t start)
 {
-	const struct vshmi_head from = {&h->head[i], &h->id[i], 10 + i, &h->back[i], PRODUCER_ID};
+	const struct vshmi_head from = {&h->head[i], &h->id[i], 10 + i, &h->back[i], PRODUCER_ID, NULL};
 
 	vshmi_store64(&h->id[i], 10 + i);
 	vshmi_store64(&h->back[i], PRODUCER_ID);

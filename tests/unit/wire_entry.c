@@ -329,6 +329,7 @@ START_TEST(life_of_an_entry)
 	ck_is(read_back(&out, &fault), -ENOENT);
 	make_producer();
 	vshmi_entry_open(entry, &sample);
+	ck_assert_uint_eq(vshmi_load64(&entry->held) | vshmi_load64(&entry->part) | vshmi_load64(&entry->returned), 0);
 	sample.other_peer = 0;
 	sample.other_id = 0; /* nobody yet, but a consumer may have done with one */
 	ck_ok(read_back(&out, &fault));
