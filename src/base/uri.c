@@ -68,7 +68,14 @@ static const char *parse_parameter(struct vshmi_uri *uri, const char *text, size
 			return "owner= needs the name or number of a user";
 		return copy_part(uri->owner, sizeof(uri->owner), text + 6, length - 6) ? NULL : "owner= is too long";
 	}
-	return "only the parameters peer=N and owner=USER are known";
+	if (length >= 4 && !memcmp(text, "via=", 4)) {
+		if (uri->via[0])
+			return "via= is given twice";
+		return length > 4 && copy_part(uri->via, sizeof(uri->via), text + 4, length - 4) ?
+			       NULL :
+			       "via= needs a way to a device: vfio, uio or sysfs";
+	}
+	return "only the parameters peer=N, owner=USER and via=WAY are known";
 }
 
 static const char *parse_parameters(struct vshmi_uri *uri, const char *text)

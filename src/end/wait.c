@@ -30,12 +30,16 @@ void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_
 	vshm_peer first = connected ? end->link.peer : 0;
 	vshm_peer last = connected ? end->link.peer : region->peers - 1;
 
+	if (!region->transport.same_kernel) { /* nobody could wake us, and such memory cannot be slept on */
+		sleeper->deaf = true;
+		return;
+	}
 	if (connected && end->readers) {
 		listen_to_readers(end, sleeper);
 		return;
 	}
 	sleeper->light |= connected && end->link.light;
-	sleeper->deaf |= connected ? end->link.deaf : !region->transport.same_kernel;
+	sleeper->deaf |= connected && end->link.deaf;
 	for (vshm_peer i = first; i <= last; i++)
 		if (region->peer[i].section)
 			vshmi_sleeper_add(sleeper, &region->peer[i].section->bell[region->self].word);

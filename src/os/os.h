@@ -81,6 +81,31 @@ void vshmi_eventfd_signal(int fd);
 void vshmi_eventfd_clear(int fd);
 void vshmi_eventfd_close(int fd);
 
+/* ---- pci.c: a PCI device through sysfs ---- */
+
+#define VSHMI_PCI_ADDRESS 16 /* "0000:00:05.0" and room */
+
+struct vshmi_pci {
+	int dir; /* its directory in sysfs; -1: not open */
+	char address[VSHMI_PCI_ADDRESS];
+	uint32_t vendor, device, revision; /* UINT32_MAX: not told */
+	char driver[32]; /* bound to it; empty: none */
+	bool enabled; /* by us: to be taken back */
+};
+
+/* Opens the device that `text` names, below `root` ("/sys"). 0, -EINVAL (no address), -ENOENT, -EACCES, -EIO. */
+int vshmi_pci_open(const char *root, const char *text, struct vshmi_pci *pci, char *why);
+void vshmi_pci_close(struct vshmi_pci *pci);
+
+/* Makes the device answer to accesses to its memory: without that loads give zeros or ones, and no error. 0 or -EACCES. */
+int vshmi_pci_enable(struct vshmi_pci *pci, char *why);
+
+/* Bytes of a memory bar; 0: there is none. */
+uint64_t vshmi_pci_bar_size(const struct vshmi_pci *pci, unsigned bar);
+
+/* A descriptor to map a bar from: device memory. Or -ENODEV (no such bar), -EACCES, -EIO. */
+int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable, char *why);
+
 /* ---- clock.c ---- */
 
 int64_t vshmi_clock_ns(void);      /* CLOCK_MONOTONIC */

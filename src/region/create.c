@@ -262,7 +262,7 @@ static int evict(struct vshm_region *region, vshm_peer number, bool force, char 
 	rc = vshmi_transport_protect(&region->transport, peer->segment, peer->offset, peer->size, true);
 	if (rc)
 		return vshmi_why(why, rc, "cannot make the section of peer %u writable: %s", number, vshm_strerror(rc));
-	if (!vshmi_compare_exchange32(&peer->section->alive, before, VSHM_ALIVE_EVICTED))
+	if (!vshmi_slot_change(region, &peer->section->alive, before, VSHM_ALIVE_EVICTED))
 		return vshmi_why(why, -EBUSY, "slot %u changed hands this very moment: look again", number);
 	vshmi_futex_wake(vshmi_futex_address(&peer->section->alive));
 	return 0;

@@ -253,11 +253,15 @@ static int attach(struct vshm_region *region, char *why)
 	if (region->wanted_peer != VSHM_PEER_ANY && region->wanted_peer >= region->peers)
 		return vshmi_why(why, -EINVAL, "region %s has peers 0 to %u, not %u", region->name, region->peers - 1,
 				 region->wanted_peer);
+	if (region->wanted_peer == VSHM_PEER_ANY && !vshmi_region_is_atomic(region))
+		return vshmi_why(why, -EINVAL,
+				 "region %s lies in memory in which a free slot cannot be claimed: say which peer this is, with peer=N",
+				 region->name);
 	if (region->transport.same_kernel)
 		region->ways |= VSHM_WAY_FUTEX;
 	if (vshmi_membarrier_register())
 		region->ways |= VSHM_WAY_MEMBARRIER;
-	if (region->has_keeper)
+	if (region->has_keeper && vshmi_region_is_atomic(region))
 		region->ways |= VSHM_WAY_KEEPER;
 	return vshmi_keeper_start(region, why);
 }

@@ -198,6 +198,12 @@ static inline bool vshmi_region_listens(const struct vshm_region *region)
 	return VSHMI_UNLIKELY(__atomic_load_n(&region->listens, __ATOMIC_ACQUIRE)); /* pairs with vshmi_keeper_listen() */
 }
 
+/* May words of this region be swapped atomically? On device memory such an instruction can fault. */
+static inline bool vshmi_region_is_atomic(const struct vshm_region *region)
+{
+	return region->transport.facts & VSHM_FACT_RMW;
+}
+
 static inline bool vshmi_observes(const struct vshm_region *region)
 {
 	return region->self == VSHM_PEER_ANY;
@@ -226,6 +232,9 @@ int vshmi_explain_superblock(char *why, int error, const char *path, const struc
 /* Takes the wanted slot, or any; makes its section writable and initialises it. In the keeper's thread. */
 int vshmi_slot_take(struct vshm_region *region, char *why);
 void vshmi_slot_leave(struct vshm_region *region);
+
+/* Changes an alive word, if it still is `before`: by a compare-and-swap where the memory allows it. */
+bool vshmi_slot_change(const struct vshm_region *region, struct vshmi_word32 *alive, uint32_t before, uint32_t after);
 
 /* ---- keeper.c ---- */
 

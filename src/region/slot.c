@@ -104,6 +104,23 @@ static bool was_ours(struct vshm_region *region, vshm_peer peer)
 	       vshmi_load32(&region->peer[peer].section->alive);
 }
 
+/* Does the kernel mark the alive word when this process dies? It does so by a compare-and-swap. */
+static bool marks(const struct vshm_region *region)
+{
+	return region->has_keeper && vshmi_region_is_atomic(region);
+}
+
+bool vshmi_slot_change(const struct vshm_region *region, struct vshmi_word32 *alive, uint32_t before, uint32_t after)
+{
+	if (vshmi_region_is_atomic(region))
+		return vshmi_compare_exchange32(alive, before, after);
+	/* whoever gave out the peer numbers sees to it that nobody else is about to change it */
+	if (vshmi_load_acquire32(alive) != before)
+		return false;
+	vshmi_store_release32(alive, after);
+	return true;
+}
+
 static bool claim(struct vshm_region *region, vshm_peer peer, uint32_t before)
 {
 	struct vshmi_peer *p = &region->peer[peer];
@@ -112,11 +129,11 @@ static bool claim(struct vshm_region *region, vshm_peer peer, uint32_t before)
 		return false;
 	region->alive = vshmi_thread_id() | VSHM_ALIVE_WAITERS;
 	/* first the mark, then the claim: dying in between leaves a word that is not ours alone */
-	if (region->has_keeper && vshmi_mark_set(&region->mark, vshmi_mark_address(&p->section->alive)))
+	if (marks(region) && vshmi_mark_set(&region->mark, vshmi_mark_address(&p->section->alive)))
 		region->ways &= ~VSHM_WAY_KEEPER; /* a sandbox denies it: others ask for the process instead */
-	if (vshmi_compare_exchange32(&p->section->alive, before, region->alive))
+	if (vshmi_slot_change(region, &p->section->alive, before, region->alive))
 		return true;
-	if (region->has_keeper)
+	if (marks(region))
 		vshmi_mark_clear(&region->mark);
 	(void)vshmi_transport_protect(&region->transport, p->segment, p->offset, p->size, false);
 	return false;
@@ -257,9 +274,9 @@ void vshmi_slot_leave(struct vshm_region *region)
 {
 	struct vshmi_word32 *alive = &region->section->alive;
 
-	if (region->has_keeper)
+	if (marks(region))
 		vshmi_mark_clear(&region->mark);
 	/* when it is no longer ours (evicted), leave it as it is */
-	if (!__atomic_load_n(&region->gone, __ATOMIC_RELAXED) && vshmi_compare_exchange32(alive, region->alive, 0))
+	if (!__atomic_load_n(&region->gone, __ATOMIC_RELAXED) && vshmi_slot_change(region, alive, region->alive, 0))
 		vshmi_futex_wake(vshmi_futex_address(alive));
 }

@@ -7,6 +7,11 @@
 
 extern const struct vshmi_transport_ops vshmi_file_ops;
 extern const struct vshmi_transport_ops vshmi_inproc_ops;
+extern const struct vshmi_transport_ops vshmi_ivshmem_ops;
+
+/* As the operation open, below another place than /sys, and perhaps writable at once. */
+int vshmi_ivshmem_open(struct vshmi_transport *t, const char *sysfs, const struct vshmi_uri *uri, bool observe,
+		       bool writable_now, char *why);
 
 /* Room for a URI in a file of the run directory, with its newline. */
 #define VSHMI_REGISTERED_SIZE 1280

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * transport: ivshmem devices through a sysfs of this test's own, in which the memory of a device is a file. What only a kernel
+ * does, is tested in guests (tests/vm).
+ */
+#include "transport/list.h"
+#include "transport_help.h"
+
+#include <ftw.h>
+
+#define ADDRESS "0000:00:05.0"
+
+static char root[PATH_MAX];
+
+static void write_attribute(const char *name, const void *data, size_t size)
+{
+	char path[PATH_MAX + 80];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/" ADDRESS "/%s", root, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, data, size), (ssize_t)size);
+	close(fd);
+}
+
+static void write_text(const char *name, const char *text)
+{
+	write_attribute(name, text, strlen(text));
+}
+
+static char read_enable(void)
+{
+	char path[PATH_MAX + 80], value = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/" ADDRESS "/enable", root);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(read(fd, &value, 1), 1);
+	close(fd);
+	return value;
+}
+
+static void set_command(unsigned char command)
+{
+	unsigned char config[64] = {0xf4, 0x1a, 0x10, 0x11};
+
+	config[4] = command;
+	write_attribute("config", config, sizeof(config));
+}
+
+static void set_memory(uint64_t size)
+{
+	char path[PATH_MAX + 80];
+
+	write_text("resource2", "");
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/" ADDRESS "/resource2", root);
+	ck_assert_int_eq(truncate(path, (off_t)size), 0);
+}
+
+/* A device as QEMU has it, with its memory on. */
+static void begin(void)
+{
+	static const char *const levels[] = {"", "/bus", "/bus/pci", "/bus/pci/devices", "/bus/pci/devices/" ADDRESS};
+	char path[PATH_MAX + 80];
+
+	path_of(root, "sys");
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", root, levels[i]);
+		ck_assert_int_eq(mkdir(path, 0700), 0);
+	}
+	write_text("vendor", "0x1af4\n");
+	write_text("device", "0x1110\n");
+	write_text("revision", "0x01\n");
+	write_text("enable", "0\n");
+	set_command(2);
+	set_memory(SEGMENT_SIZE);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+static void end(void)
+{
+	ck_assert_int_eq(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static int try_open(struct vshmi_transport *t, const char *text, bool observe, char *why)
+{
+	const struct vshmi_transport_ops *ops;
+	struct vshmi_uri uri;
+	int rc = vshmi_transport_find(text, &uri, &ops, why);
+
+	memset(t, 0, sizeof(*t));
+	t->ops = &vshmi_ivshmem_ops;
+	return rc ? rc : vshmi_ivshmem_open(t, root, &uri, observe, false, why);
+}
+
+static void refused(const char *uri, int code, const char *words)
+{
+	int fds = support_count_fds();
+	char why[VSHM_WHY_SIZE] = "";
+	struct vshmi_transport t;
+	int rc = try_open(&t, uri, false, why);
+
+	ck_assert_msg(rc == code, "%s: %d instead of %d (%s)", uri, rc, code, why);
+	check_why(why);
+	ck_assert_msg(strstr(why, words) != NULL, "\"%s\" is not in: %s", words, why);
+	ck_assert_int_eq(support_count_fds(), fds);
+}
+
+START_TEST(memory_of_a_device)
+{
+	static const char *const uris[] = {"ivshmem:" ADDRESS, "ivshmem:00:05.0", "ivshmem:" ADDRESS "?via=sysfs"};
+	char why[VSHM_WHY_SIZE] = "";
+	struct vshmi_transport t;
+
+	begin();
+	for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+		write_text("enable", "0\n");
+		ck_assert_msg(!try_open(&t, uris[i], false, why), "%s", why);
+		ck_assert_int_eq(read_enable(), '1');
+		ck_assert_uint_eq(t.segment_count, 1);
+		ck_assert_uint_eq(t.segment[0].size, SEGMENT_SIZE);
+		ck_assert(!t.same_kernel && !(t.facts & VSHM_FACT_CACHED));
+		ck_assert(!writable(t.segment[0].base));
+		ck_ok(vshmi_transport_protect(&t, 0, VSHM_MIN_PAGE, VSHM_MIN_PAGE, true));
+		ck_assert(writable(t.segment[0].base + VSHM_MIN_PAGE));
+		ck_assert(!writable(t.segment[0].base));
+		ck_ok(t.ops->status(&t));
+		t.ops->close(&t);
+		ck_assert_int_eq(read_enable(), '0'); /* taken back */
+	}
+	end();
+}
+END_TEST
+
+START_TEST(an_observer_cannot_write)
+{
+	char why[VSHM_WHY_SIZE] = "";
+	struct vshmi_transport t;
+
+	begin();
+	ck_ok(try_open(&t, "ivshmem:" ADDRESS, true, why));
+	ck_is(vshmi_transport_protect(&t, 0, 0, VSHM_MIN_PAGE, true), -EACCES);
+	t.ops->close(&t);
+	end();
+}
+END_TEST
+
+START_TEST(unplugged)
+{
+	char why[VSHM_WHY_SIZE] = "";
+	struct vshmi_transport t;
+
+	begin();
+	ck_ok(try_open(&t, "ivshmem:" ADDRESS, false, why));
+	end();
+	ck_is(t.ops->status(&t), -ENODEV);
+	t.ops->close(&t);
+}
+END_TEST
+
+START_TEST(what_is_no_device)
+{
+	static const char *const no_addresses[] = {"5",		    "00:05",	     "00:05.8",	      "00:05.0x",   "0000:00:05",
+						   "000g:00:05.0", "00000:00:05.0", "0000:00:05.0 ", "../00:05.0", "00/05.0"};
+	char uri[64];
+
+	begin();
+	for (size_t i = 0; i < sizeof(no_addresses) / sizeof(no_addresses[0]); i++) {
+		snprintf(uri, sizeof(uri), "ivshmem:%s", no_addresses[i]);
+		refused(uri, -EINVAL, "is no PCI address");
+	}
+	refused("ivshmem:0000:00:06.0", -ENOENT, "lspci");
+	refused("ivshmem:" ADDRESS "?via=vfio", -EOPNOTSUPP, "via=sysfs");
+	refused("ivshmem:" ADDRESS "?via=smoke", -EINVAL, "there are vfio, uio and sysfs");
+	refused("ivshmem:" ADDRESS "?via=", -EINVAL, "via=");
+	refused("ivshmem:" ADDRESS "?via=sysfs&via=sysfs", -EINVAL, "twice");
+	refused("file:/dev/shm/x?via=sysfs", -EINVAL, "is none");
+	write_text("device", "0x1005\n");
+	refused("ivshmem:" ADDRESS, -EINVAL, "1af4:1005");
+	write_text("vendor", "0x110a\n");
+	write_text("device", "0x4106\n");
+	refused("ivshmem:" ADDRESS, -EOPNOTSUPP, "version 2");
+	end();
+}
+END_TEST
+
+START_TEST(what_cannot_be_mapped)
+{
+	char path[PATH_MAX + 80];
+
+	begin();
+	set_command(0);
+	refused("ivshmem:" ADDRESS, -EACCES, "switched off");
+	set_command(2);
+	set_memory(0);
+	refused("ivshmem:" ADDRESS, -ENODEV, "no BAR 2");
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/" ADDRESS "/resource2", root);
+	ck_assert_int_eq(unlink(path), 0);
+	refused("ivshmem:" ADDRESS, -ENODEV, "no BAR 2");
+	end();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("transport: ivshmem");
+	TCase *tc = tcase_create("all");
+
+	tcase_add_test(tc, memory_of_a_device);
+	tcase_add_test(tc, an_observer_cannot_write);
+	tcase_add_test(tc, unplugged);
+	tcase_add_test(tc, what_is_no_device);
+	tcase_add_test(tc, what_cannot_be_mapped);
+	suite_add_tcase(suite, tc);
+	return unit_run("transport-ivshmem", suite);
+}
