@@ -86,6 +86,8 @@ static struct json_object *ways_of(const struct vshm_peer_info *info)
 	struct json_object *ways = json_object_new_array();
 	if (info->ways & VSHM_WAY_FUTEX)
 		(void)json_object_array_add(ways, json_object_new_string("futex"));
+	if (info->ways & VSHM_WAY_DOORBELL)
+		(void)json_object_array_add(ways, json_object_new_string("doorbell"));
 	if (info->ways & VSHM_WAY_MEMBARRIER)
 		(void)json_object_array_add(ways, json_object_new_string("membarrier"));
 	if (info->ways & VSHM_WAY_KEEPER)

@@ -63,7 +63,8 @@ static enum style state_style(enum vshm_peer_state state)
 
 static void cell_ways(struct table *table, const struct vshm_peer_info *info)
 {
-	table_cell(table, STYLE_PLAIN, "%s%s%s%s", info->ways & VSHM_WAY_FUTEX ? "futex" : "nothing",
+	const char *woken = info->ways & VSHM_WAY_FUTEX ? "futex" : info->ways & VSHM_WAY_DOORBELL ? "doorbell" : "nothing";
+	table_cell(table, STYLE_PLAIN, "%s%s%s%s", woken,
 		   info->ways & VSHM_WAY_MEMBARRIER ? " membarrier" : "", info->ways & VSHM_WAY_KEEPER ? " keeper" : "",
 		   info->same_kernel ? "" : " (other kernel)");
 }

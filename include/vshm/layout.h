@@ -84,6 +84,7 @@ struct vshm_superblock {
 /* What a peer says about how it waits and how it can be woken: vshm_identity.ways. */
 #define VSHM_WAY_FUTEX 1u      /* woken by FUTEX_WAKE on the ringer's bell word, under the same kernel */
 #define VSHM_WAY_MEMBARRIER 2u /* registered for, and issues before it sleeps, expedited global membarriers */
+#define VSHM_WAY_DOORBELL 8u   /* is rung by an interrupt, at ivshmem_id */
 #define VSHM_WAY_KEEPER 4u     /* has a keeper thread: the kernel marks its death, its heart beats */
 
 enum vshm_section_state {

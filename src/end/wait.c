@@ -18,6 +18,8 @@ static void listen_to_readers(const struct vshmi_end *end, struct vshmi_sleeper 
 			continue;
 		sleeper->light |= link->light;
 		sleeper->deaf |= link->deaf;
+		if (!region->transport.same_kernel)
+			continue;
 		vshmi_sleeper_add(sleeper, &link->section->bell[region->self].word);
 		vshmi_sleeper_add(sleeper, &link->section->alive);
 	}
@@ -30,16 +32,14 @@ void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_
 	vshm_peer first = connected ? end->link.peer : 0;
 	vshm_peer last = connected ? end->link.peer : region->peers - 1;
 
-	if (!region->transport.same_kernel) { /* nobody could wake us, and such memory cannot be slept on */
-		sleeper->deaf = true;
-		return;
-	}
 	if (connected && end->readers) {
 		listen_to_readers(end, sleeper);
 		return;
 	}
 	sleeper->light |= connected && end->link.light;
-	sleeper->deaf |= connected && end->link.deaf;
+	sleeper->deaf |= connected ? end->link.deaf : !vshmi_region_hears(region);
+	if (!region->transport.same_kernel)
+		return; /* such memory cannot be slept on: the keeper kicks when an interrupt comes */
 	for (vshm_peer i = first; i <= last; i++)
 		if (region->peer[i].section)
 			vshmi_sleeper_add(sleeper, &region->peer[i].section->bell[region->self].word);
@@ -128,6 +128,8 @@ static int sleep_until(const struct vshmi_wait *wait, int64_t deadline, struct v
 	if (slept) {
 		pass_on(wait, connected);
 		rc = rc == -EFAULT ? rc : wait->look(wait->end);
+		if (rc != -EAGAIN)
+			__atomic_fetch_add(&wait->region->found, 1, __ATOMIC_RELAXED);
 		if (rc == -EAGAIN && vshmi_clock_ns() - begin < timeout) {
 			++*wait->spurious; /* woken, not just looking around */
 			vshmi_flood_note(flood, vshmi_clock_ns());

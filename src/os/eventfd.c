@@ -3,7 +3,9 @@
 #include "base/base.h"
 #include "os/os.h"
 
+#include <poll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 int vshmi_eventfd_open(void)
@@ -35,4 +37,19 @@ void vshmi_eventfd_clear(int fd)
 void vshmi_eventfd_close(int fd)
 {
 	close(fd);
+}
+
+uint32_t vshmi_poll(const int fds[], unsigned count, int64_t timeout_ns)
+{
+	const struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+	struct pollfd polled[32];
+	uint32_t readable = 0;
+
+	for (unsigned i = 0; i < count && i < 32; i++)
+		polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+	if (ppoll(polled, count < 32 ? count : 32, &timeout, NULL) <= 0)
+		return 0;
+	for (unsigned i = 0; i < count && i < 32; i++)
+		readable |= (uint32_t)((polled[i].revents & POLLIN) != 0) << i;
+	return readable;
 }

@@ -29,6 +29,11 @@ static unsigned char *reserve(uint64_t size, uint64_t align)
 
 void *vshmi_map(int fd, uint64_t size, bool writable, uint64_t align, int *error)
 {
+	return vshmi_map_at(fd, 0, size, writable, align, error);
+}
+
+void *vshmi_map_at(int fd, uint64_t offset, uint64_t size, bool writable, uint64_t align, int *error)
+{
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
 	void *address;
@@ -44,7 +49,7 @@ void *vshmi_map(int fd, uint64_t size, bool writable, uint64_t align, int *error
 		*error = -ENOMEM;
 		return NULL;
 	}
-	if (mmap(address, size, protection, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
+	if (mmap(address, size, protection, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED ||
 	    madvise(address, size, MADV_DONTFORK)) {
 		*error = vshmi_error_of(errno);
 		munmap(address, size);

@@ -39,6 +39,7 @@ void vshmi_free_private_pages(void *memory, size_t size);
  * inherited by children (MADV_DONTFORK). NULL and *error set on failure.
  */
 void *vshmi_map(int fd, uint64_t size, bool writable, uint64_t align, int *error);
+void *vshmi_map_at(int fd, uint64_t offset, uint64_t size, bool writable, uint64_t align, int *error);
 int vshmi_map_protect(void *address, uint64_t size, bool writable);
 void vshmi_unmap(void *address, uint64_t size);
 
@@ -81,6 +82,9 @@ void vshmi_eventfd_signal(int fd);
 void vshmi_eventfd_clear(int fd);
 void vshmi_eventfd_close(int fd);
 
+/* Sleeps until one of up to 32 descriptors is readable: bit i for fds[i]; 0 after `timeout_ns` (>= 0), or earlier. */
+uint32_t vshmi_poll(const int fds[], unsigned count, int64_t timeout_ns);
+
 /* ---- pci.c: a PCI device through sysfs ---- */
 
 #define VSHMI_PCI_ADDRESS 16 /* "0000:00:05.0" and room */
@@ -105,6 +109,26 @@ uint64_t vshmi_pci_bar_size(const struct vshmi_pci *pci, unsigned bar);
 
 /* A descriptor to map a bar from: device memory. Or -ENODEV (no such bar), -EACCES, -EIO. */
 int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable, char *why);
+
+/* ---- vfio.c: a PCI device through VFIO ---- */
+
+struct vshmi_vfio {
+	int container, group, device; /* -1: not open */
+};
+
+/* 0; -EOPNOTSUPP (no IOMMU, no driver), -EBUSY (another process has it), -EACCES, -EIO, with what to do. */
+int vshmi_vfio_open(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, char *why);
+void vshmi_vfio_close(struct vshmi_vfio *vfio);
+
+/* Where to map a bar from the device's descriptor. 0, -ENODEV (no such bar), -EIO. */
+int vshmi_vfio_bar(const struct vshmi_vfio *vfio, unsigned bar, uint64_t *size, uint64_t *offset);
+
+/* Memory space on, and bus master, without which the device sends no interrupt. 0 or -EIO. */
+int vshmi_vfio_enable(const struct vshmi_vfio *vfio);
+
+/* Does it have MSI-X? Then its first vector makes `fd`, an eventfd, readable. */
+bool vshmi_vfio_has_bells(const struct vshmi_vfio *vfio);
+int vshmi_vfio_set_bell(const struct vshmi_vfio *vfio, int fd);
 
 /* ---- clock.c ---- */
 

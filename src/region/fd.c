@@ -127,20 +127,26 @@ static void tell(struct vshmi_ears *ears, struct vshm_region *region, int64_t no
 	vshmi_eventfd_signal(region->fd);
 }
 
+bool vshmi_ears_look(struct vshmi_ears *ears, struct vshm_region *region)
+{
+	if (!ears->count)
+		prick_up(ears, region);
+	note_words(ears);
+	tell(ears, region, vshmi_clock_ns());
+	return !ears->alarm || ears->flood.naps;
+}
+
 void vshmi_ears_listen(struct vshmi_ears *ears, struct vshm_region *region, const uint32_t *phase, uint32_t expected,
 		       int64_t until_ns)
 {
 	const uint32_t *address[VSHMI_EARS + 1] = {phase};
 	uint32_t noted[VSHMI_EARS + 1] = {expected};
-	int64_t now = vshmi_clock_ns(), timeout = until_ns - now;
+	int64_t timeout;
 	unsigned count = 1;
 
-	if (!ears->count)
-		prick_up(ears, region);
-	note_words(ears);
-	tell(ears, region, now);
-	if (ears->alarm && !ears->flood.naps)
+	if (!vshmi_ears_look(ears, region))
 		return;
+	timeout = until_ns - vshmi_clock_ns();
 	if (timeout > VSHMI_RECHECK_NS)
 		timeout = VSHMI_RECHECK_NS;
 	if (vshmi_flood_nap(&ears->flood)) { /* only the keeper's own word */

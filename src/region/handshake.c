@@ -63,6 +63,7 @@ void vshmi_link_up(struct vshm_region *region, struct vshmi_link *link, const st
 	if (!vshmi_identity_read(section, &identity, &fault) && identity.incarnation == seen->incarnation) {
 		same_kernel = vshmi_peer_same_kernel(region, &identity);
 		both = identity.ways & region->ways;
+		vshmi_peer_note_doorbell(&region->peer[seen->peer], &identity);
 	}
 	*link = (struct vshmi_link){
 		.id = seen->entry.id,
@@ -70,7 +71,7 @@ void vshmi_link_up(struct vshm_region *region, struct vshmi_link *link, const st
 		.peer = seen->peer,
 		.index = seen->index,
 		.light = same_kernel && both & VSHM_WAY_MEMBARRIER,
-		.deaf = !same_kernel,
+		.deaf = !same_kernel && !(both & VSHM_WAY_DOORBELL),
 		.section = section,
 		.entry = &section->directory[seen->index],
 		.returns = (const struct vshmi_word64 *)(const void *)((const unsigned char *)section +

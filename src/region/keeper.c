@@ -19,6 +19,7 @@ static void set_phase(struct vshm_region *region, uint32_t phase)
 {
 	__atomic_store_n(&region->keeper_phase, phase, __ATOMIC_RELEASE);
 	vshmi_futex_wake(&region->keeper_phase);
+	vshmi_bell_wake(&region->bell_heard);
 }
 
 static uint32_t get_phase(const struct vshm_region *region)
@@ -121,6 +122,22 @@ static void beat(struct vshm_region *region, struct vshmi_ears *ears, uint64_t *
 	vshmi_unlock(&region->lock);
 }
 
+/* Until the next beat is due, or something happens. */
+static void rest(struct vshm_region *region, struct vshmi_ears *ears, uint32_t phase, int64_t due)
+{
+	const uint32_t *word = &region->keeper_phase;
+	int64_t left = due - vshmi_clock_ns();
+
+	if (region->bell_heard.wake >= 0) {
+		if (phase != LISTENING || vshmi_ears_look(ears, region))
+			vshmi_bell_sleep(&region->bell_heard, region, due);
+	} else if (phase == LISTENING) {
+		vshmi_ears_listen(ears, region, word, phase, due);
+	} else {
+		(void)vshmi_futex_wait(&word, &phase, 1, left > 0 ? left : 0);
+	}
+}
+
 static void keep(void *arg)
 {
 	struct vshm_region *region = arg;
@@ -138,7 +155,6 @@ static void keep(void *arg)
 	set_phase(region, RUNNING);
 	last = vshmi_clock_ns();
 	while ((phase = get_phase(region)) == RUNNING || phase == LISTENING) {
-		const uint32_t *word = &region->keeper_phase;
 		int64_t now = vshmi_clock_ns();
 
 		if (now >= due || ears.alarm) {
@@ -147,10 +163,7 @@ static void keep(void *arg)
 			last = now;
 			due = now + (int64_t)region->beat_ms * 1000000;
 		}
-		if (phase == LISTENING)
-			vshmi_ears_listen(&ears, region, word, phase, due);
-		else
-			(void)vshmi_futex_wait(&word, &phase, 1, due - now);
+		rest(region, &ears, phase, due);
 	}
 	vshmi_slot_leave(region);
 }
@@ -161,11 +174,16 @@ int vshmi_keeper_start(struct vshm_region *region, char *why)
 
 	if (!region->has_keeper)
 		return vshmi_slot_take(region, why);
+	rc = vshmi_bell_open(&region->bell_heard, region);
+	if (rc)
+		return vshmi_why(why, rc, "no descriptor for the keeper: %s", vshm_strerror(rc));
 	region->keeper_why = why;
 	region->keeper_phase = STARTING;
 	rc = vshmi_thread_start(&region->keeper, "vshm-keeper", keep, region);
-	if (rc)
+	if (rc) {
+		vshmi_bell_close(&region->bell_heard);
 		return vshmi_why(why, rc, "cannot start the keeper thread: %s", vshm_strerror(rc));
+	}
 	while (get_phase(region) == STARTING) { /* ends: taking a slot has a deadline */
 		const uint32_t *word = &region->keeper_phase;
 		uint32_t starting = STARTING;
@@ -176,6 +194,7 @@ int vshmi_keeper_start(struct vshm_region *region, char *why)
 		return 0;
 	vshmi_thread_join(region->keeper);
 	region->keeper = NULL;
+	vshmi_bell_close(&region->bell_heard);
 	return region->keeper_result;
 }
 
@@ -194,4 +213,5 @@ void vshmi_keeper_stop(struct vshm_region *region)
 	set_phase(region, STOPPING);
 	vshmi_thread_join(region->keeper);
 	region->keeper = NULL;
+	vshmi_bell_close(&region->bell_heard);
 }

@@ -263,6 +263,8 @@ static int attach(struct vshm_region *region, char *why)
 		region->ways |= VSHM_WAY_MEMBARRIER;
 	if (region->has_keeper && vshmi_region_is_atomic(region))
 		region->ways |= VSHM_WAY_KEEPER;
+	if (region->has_keeper && region->transport.bell >= 0)
+		region->ways |= VSHM_WAY_DOORBELL;
 	return vshmi_keeper_start(region, why);
 }
 

@@ -18,6 +18,14 @@ bool vshmi_peer_dead(const struct vshm_region *region, vshm_peer peer)
 	return section && vshmi_load_acquire32(&section->alive) & VSHM_ALIVE_DIED;
 }
 
+/* A lie about it rings somebody else, who finds nothing. */
+void vshmi_peer_note_doorbell(struct vshmi_peer *peer, const struct vshm_identity *identity)
+{
+	uint32_t doorbell = identity->ways & VSHM_WAY_DOORBELL && identity->ivshmem_id <= UINT16_MAX ? identity->ivshmem_id : UINT32_MAX;
+
+	__atomic_store_n(&peer->doorbell, doorbell, __ATOMIC_RELAXED);
+}
+
 void vshmi_peer_restart_leases(struct vshm_region *region)
 {
 	int64_t now = vshmi_clock_ns();
@@ -94,6 +102,7 @@ static enum vshm_peer_state examine(struct vshm_region *region, struct vshmi_pee
 		peer->beat_seen_ns = now;
 		peer->died_seen_ns = 0;
 	}
+	vshmi_peer_note_doorbell(peer, identity);
 	if (!alive)
 		return VSHM_PEER_FREE;
 	if (alive == VSHM_ALIVE_EVICTED)
@@ -116,6 +125,7 @@ enum vshm_peer_state vshmi_peer_examine(struct vshm_region *region, vshm_peer nu
 void vshmi_peer_ring(struct vshm_region *region, vshm_peer peer)
 {
 	struct vshmi_word32 *word;
+	uint32_t doorbell;
 
 	if (vshmi_observes(region) || vshmi_region_usable(region))
 		return;
@@ -124,4 +134,7 @@ void vshmi_peer_ring(struct vshm_region *region, vshm_peer peer)
 	vshmi_store_release32(word, __atomic_add_fetch(&region->bell[peer], 1, __ATOMIC_RELAXED));
 	if (region->transport.same_kernel)
 		vshmi_futex_wake(vshmi_futex_address(word));
+	doorbell = __atomic_load_n(&region->peer[peer].doorbell, __ATOMIC_RELAXED);
+	if (doorbell != UINT32_MAX && region->transport.ops->ring)
+		region->transport.ops->ring(&region->transport, doorbell);
 }

@@ -108,6 +108,14 @@ struct vshmi_peer {
 	uint32_t state; /* enum vshm_peer_state as last examined; atomic, read without the lock */
 	uint64_t incarnation, heartbeat, changes;
 	int64_t beat_seen_ns, died_seen_ns;
+	uint32_t doorbell; /* where its interrupts go; UINT32_MAX: nowhere; atomic, read without the lock */
+};
+
+/* The keeper's side of an interrupt, bell.c. */
+struct vshmi_bell {
+	int wake; /* its own descriptor; -1: there is no bell */
+	struct vshmi_flood flood;
+	uint32_t found;
 };
 
 /* What vshm_region_event() told last of a peer. */
@@ -162,6 +170,7 @@ struct vshm_region {
 	struct vshmi_mark mark;
 	struct vshmi_thread *keeper;
 	uint32_t keeper_phase; /* a private futex, keeper.c */
+	struct vshmi_bell bell_heard;
 	int keeper_result;
 	vshm_peer wanted_peer;
 	char *keeper_why;
@@ -196,6 +205,12 @@ static inline bool vshmi_region_cancelled(const struct vshm_region *region)
 static inline bool vshmi_region_listens(const struct vshm_region *region)
 {
 	return VSHMI_UNLIKELY(__atomic_load_n(&region->listens, __ATOMIC_ACQUIRE)); /* pairs with vshmi_keeper_listen() */
+}
+
+/* Can somebody wake this peer, who is not there yet? */
+static inline bool vshmi_region_hears(const struct vshm_region *region)
+{
+	return region->transport.same_kernel || region->ways & VSHM_WAY_DOORBELL;
 }
 
 /* May words of this region be swapped atomically? On device memory such an instruction can fault. */
@@ -244,6 +259,17 @@ void vshmi_keeper_stop(struct vshm_region *region);
 /* From now on it listens to the bells, and signals region->fd when there is news. Lock held. */
 void vshmi_keeper_listen(struct vshm_region *region);
 
+/* ---- bell.c: where this peer is rung by an interrupt ---- */
+
+int vshmi_bell_open(struct vshmi_bell *bell, const struct vshm_region *region); /* 0, -ENOMEM, -EIO */
+void vshmi_bell_close(struct vshmi_bell *bell);
+
+/* Wakes the keeper. Any thread. */
+void vshmi_bell_wake(const struct vshmi_bell *bell);
+
+/* The keeper sleeps until the bell rings, it is woken, or `until_ns`; a ring kicks all waiters. */
+void vshmi_bell_sleep(struct vshmi_bell *bell, struct vshm_region *region, int64_t until_ns);
+
 /* ---- fd.c ---- */
 
 /* What a futex wait takes, less the keeper's own word. */
@@ -263,7 +289,10 @@ struct vshmi_ears {
 	int64_t told_ns;
 };
 
-/* Tells the program what is new, then sleeps until there is more, `phase` is not `expected`, or `until_ns`. */
+/* Notes what changed, and tells the program what is new. False: look at the peers now, instead of sleeping. */
+bool vshmi_ears_look(struct vshmi_ears *ears, struct vshm_region *region);
+
+/* The same, then sleeps until there is more, `phase` is not `expected`, or `until_ns`. */
 void vshmi_ears_listen(struct vshmi_ears *ears, struct vshm_region *region, const uint32_t *phase, uint32_t expected,
 		       int64_t until_ns);
 
@@ -292,6 +321,8 @@ static inline enum vshm_peer_state vshmi_peer_known(const struct vshm_region *re
 bool vshmi_peer_dead(const struct vshm_region *region, vshm_peer peer);
 
 /* After a pause of this process all leases begin anew. Lock held. */
+void vshmi_peer_note_doorbell(struct vshmi_peer *peer, const struct vshm_identity *identity);
+
 void vshmi_peer_restart_leases(struct vshm_region *region);
 
 bool vshmi_peer_same_kernel(const struct vshm_region *region, const struct vshm_identity *identity);

@@ -128,6 +128,8 @@ static int init(struct vshmi_transport *t, char *why)
 	t->state = vshmi_alloc(sizeof(struct handle));
 	t->facts = VSHM_FACT_CACHED | VSHM_FACT_RMW;
 	t->same_kernel = true;
+	t->bell = -1;
+	t->doorbell = UINT32_MAX;
 	t->segment_count = 0;
 	memset(t->segment, 0, sizeof(t->segment));
 	return t->state ? 0 : vshmi_why(why, -ENOMEM, "out of memory");

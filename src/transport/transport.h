@@ -44,6 +44,8 @@ struct vshmi_transport_ops {
 	/* 0, -ESTALE when the segments no longer have their name, -ENODEV when memory is missing. Cheap. */
 	int (*status)(struct vshmi_transport *t);
 	void (*close)(struct vshmi_transport *t);
+	/* Rings the peer whose doorbell has this address. Never blocks. NULL: there are no doorbells. */
+	void (*ring)(struct vshmi_transport *t, uint32_t doorbell);
 	/* The page size that a new region at this place needs: a power of two, at least VSHM_MIN_PAGE. */
 	int (*page)(const struct vshmi_uri *uri, uint64_t *page, char *why);
 };
@@ -52,6 +54,8 @@ struct vshmi_transport {
 	const struct vshmi_transport_ops *ops;
 	uint32_t facts;    /* VSHM_FACT_CACHED, VSHM_FACT_RMW, VSHM_FACT_ENFORCED */
 	bool same_kernel;  /* all who have this memory run under this kernel: futexes reach them */
+	int bell;	   /* with `ring`: a descriptor that becomes readable when this peer is rung; -1: nobody can ring it */
+	uint32_t doorbell; /* its address, by which others ring this peer; UINT32_MAX: it has none */
 	uint32_t segment_count;
 	struct vshmi_segment segment[VSHM_MAX_PEERS];
 	void *state; /* the transport's own */
