@@ -98,6 +98,14 @@ static int64_t listen(const struct vshmi_wait *wait, struct vshmi_flood *flood, 
 	return brief || sleeper->deaf ? VSHMI_SHORT_NS : VSHMI_RECHECK_NS;
 }
 
+/* Where interrupts ring, the words of others cannot be slept on: the only one is the kick word. */
+static void rest(void *arg, uint32_t kick, int64_t timeout_ns)
+{
+	const struct vshmi_wait *wait = arg;
+
+	vshmi_bell_wait(wait->region, kick, timeout_ns);
+}
+
 static void pass_on(const struct vshmi_wait *wait, bool connected)
 {
 	if (wait->pass_on)
@@ -112,6 +120,7 @@ static int sleep_until(const struct vshmi_wait *wait, int64_t deadline, struct v
 		.look = look_unless_cancelled,
 		.arm = arm,
 		.disarm = disarm,
+		.rest = wait->region->bell_heard.there ? rest : NULL,
 		.end = (void *)(uintptr_t)wait,
 	};
 	bool connected = wait->connected(wait->end), slept = false;

@@ -1,34 +1,41 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A bell that is an interrupt: the keeper sleeps on its descriptor, and kicks this process' waiters when it rings. One
- * descriptor serves all, so whoever is kicked looks at what it waits for, and finds nothing when the ring was another's.
+ * A bell that is an interrupt, on a descriptor. Of the threads that wait one leads: it sleeps on the descriptor, and when it
+ * rings, or when its own wait is over, it kicks the others, who sleep on the kick word and look at what they wait for. While
+ * the program waits on the region's descriptor, the keeper leads all the time.
+ *
+ * No ring is lost: whoever clears the descriptor changes the kick word before it gives up the lead, and whoever takes the lead
+ * looks whether the word still is what it noted before it armed.
  */
 #include "region/region.h"
 
-/* A flood is a hundred rings for nothing within 20 ms; then the keeper hears nothing for as many of these: about 1000 a second. */
+/* A flood is a hundred rings for nothing within 20 ms; then nobody hears anything for as many of these: about 1000 a second. */
 #define NAP_NS VSHMI_SHORT_NS
 
 int vshmi_bell_open(struct vshmi_bell *bell, const struct vshm_region *region)
 {
 	memset(bell, 0, sizeof(*bell));
-	bell->wake = -1;
+	bell->wake_keeper = bell->wake_leader = -1;
 	if (!(region->ways & VSHM_WAY_DOORBELL))
 		return 0;
-	bell->wake = vshmi_eventfd_open();
-	return bell->wake < 0 ? bell->wake : 0;
+	bell->wake_keeper = vshmi_eventfd_open();
+	bell->wake_leader = bell->wake_keeper < 0 ? bell->wake_keeper : vshmi_eventfd_open();
+	if (bell->wake_leader >= 0) {
+		bell->there = true;
+		return 0;
+	}
+	if (bell->wake_keeper >= 0)
+		vshmi_eventfd_close(bell->wake_keeper);
+	return bell->wake_leader;
 }
 
 void vshmi_bell_close(struct vshmi_bell *bell)
 {
-	if (bell->wake >= 0)
-		vshmi_eventfd_close(bell->wake);
-	bell->wake = -1;
-}
-
-void vshmi_bell_wake(const struct vshmi_bell *bell)
-{
-	if (bell->wake >= 0)
-		vshmi_eventfd_signal(bell->wake);
+	if (!bell->there)
+		return;
+	bell->there = false;
+	vshmi_eventfd_close(bell->wake_keeper);
+	vshmi_eventfd_close(bell->wake_leader);
 }
 
 /* It rang. Did anybody find something since it rang last? */
@@ -41,21 +48,77 @@ static void note_ring(struct vshmi_bell *bell, struct vshm_region *region)
 		bell->flood.empty = 0;
 	bell->found = found;
 	vshmi_flood_note(&bell->flood, vshmi_clock_ns());
-	vshmi_region_kick(region);
 }
 
-void vshmi_bell_sleep(struct vshmi_bell *bell, struct vshm_region *region, int64_t until_ns)
+/* As the leader: until it rings, `wake` is signalled, or `timeout_ns`. True: it rang. */
+static bool sleep_on(struct vshmi_bell *bell, struct vshm_region *region, int wake, int64_t timeout_ns)
 {
-	const int fds[] = {bell->wake, region->transport.bell};
-	int64_t timeout = until_ns - vshmi_clock_ns();
+	const int fds[] = {wake, region->transport.bell};
 	bool deaf = vshmi_flood_nap(&bell->flood);
 	uint32_t readable;
 
-	if (deaf && timeout > NAP_NS)
-		timeout = NAP_NS;
-	readable = vshmi_poll(fds, deaf ? 1 : 2, timeout > 0 ? timeout : 0);
+	if (deaf && timeout_ns > NAP_NS)
+		timeout_ns = NAP_NS;
+	readable = vshmi_poll(fds, deaf ? 1 : 2, timeout_ns > 0 ? timeout_ns : 0);
 	if (readable & 1)
-		vshmi_eventfd_clear(bell->wake);
+		vshmi_eventfd_clear(wake);
 	if (readable & 2)
 		note_ring(bell, region);
+	return readable & 2;
+}
+
+static bool lead(struct vshmi_bell *bell)
+{
+	uint32_t nobody = 0;
+
+	return __atomic_compare_exchange_n(&bell->led, &nobody, 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Somebody else may take the lead now, and may be whom the ring was for: also one who is only about to wait, so the word changes
+ * in any case. The count and the lead are a Dekker pair: who finds the lead taken is seen here, or does not find it taken.
+ */
+static void stop_leading(struct vshmi_bell *bell, struct vshm_region *region, bool rang)
+{
+	if (rang)
+		vshmi_increment32(&region->kick);
+	__atomic_store_n(&bell->led, 0, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&bell->waiting, __ATOMIC_SEQ_CST) < 2)
+		return;
+	if (!rang)
+		vshmi_increment32(&region->kick);
+	vshmi_futex_wake(vshmi_futex_address(&region->kick));
+}
+
+void vshmi_bell_wait(struct vshm_region *region, uint32_t kick, int64_t timeout_ns)
+{
+	struct vshmi_bell *bell = &region->bell_heard;
+	const uint32_t *word = vshmi_futex_address(&region->kick);
+
+	__atomic_fetch_add(&bell->waiting, 1, __ATOMIC_SEQ_CST);
+	if (vshmi_region_listens(region) || !lead(bell)) {
+		(void)vshmi_futex_wait(&word, &kick, 1, timeout_ns);
+	} else {
+		bool rang = vshmi_load_acquire32(&region->kick) == kick && sleep_on(bell, region, bell->wake_leader, timeout_ns);
+
+		stop_leading(bell, region, rang);
+	}
+	__atomic_fetch_sub(&bell->waiting, 1, __ATOMIC_SEQ_CST);
+}
+
+void vshmi_bell_keep(struct vshm_region *region, bool listening, int64_t until_ns)
+{
+	struct vshmi_bell *bell = &region->bell_heard;
+	int64_t timeout = until_ns - vshmi_clock_ns();
+
+	if (listening && lead(bell)) {
+		if (sleep_on(bell, region, bell->wake_keeper, timeout))
+			vshmi_region_kick(region);
+		__atomic_store_n(&bell->led, 0, __ATOMIC_SEQ_CST);
+		return;
+	}
+	if (listening && timeout > NAP_NS) /* until the thread that still leads has done so */
+		timeout = NAP_NS;
+	if (vshmi_poll(&bell->wake_keeper, 1, timeout > 0 ? timeout : 0))
+		vshmi_eventfd_clear(bell->wake_keeper);
 }

@@ -10,6 +10,8 @@ void vshmi_region_kick(struct vshm_region *region)
 {
 	vshmi_increment32(&region->kick);
 	vshmi_futex_wake(vshmi_futex_address(&region->kick));
+	if (region->bell_heard.there)
+		vshmi_eventfd_signal(region->bell_heard.wake_leader);
 }
 
 int vshm_region_cancel(struct vshm_region *region)

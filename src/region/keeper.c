@@ -19,7 +19,8 @@ static void set_phase(struct vshm_region *region, uint32_t phase)
 {
 	__atomic_store_n(&region->keeper_phase, phase, __ATOMIC_RELEASE);
 	vshmi_futex_wake(&region->keeper_phase);
-	vshmi_bell_wake(&region->bell_heard);
+	if (region->bell_heard.there)
+		vshmi_eventfd_signal(region->bell_heard.wake_keeper);
 }
 
 static uint32_t get_phase(const struct vshm_region *region)
@@ -128,9 +129,9 @@ static void rest(struct vshm_region *region, struct vshmi_ears *ears, uint32_t p
 	const uint32_t *word = &region->keeper_phase;
 	int64_t left = due - vshmi_clock_ns();
 
-	if (region->bell_heard.wake >= 0) {
+	if (region->bell_heard.there) {
 		if (phase != LISTENING || vshmi_ears_look(ears, region))
-			vshmi_bell_sleep(&region->bell_heard, region, due);
+			vshmi_bell_keep(region, phase == LISTENING, due);
 	} else if (phase == LISTENING) {
 		vshmi_ears_listen(ears, region, word, phase, due);
 	} else {

@@ -111,10 +111,13 @@ struct vshmi_peer {
 	uint32_t doorbell; /* where its interrupts go; UINT32_MAX: nowhere; atomic, read without the lock */
 };
 
-/* The keeper's side of an interrupt, bell.c. */
+/* An interrupt, and who sleeps on it: bell.c. */
 struct vshmi_bell {
-	int wake; /* its own descriptor; -1: there is no bell */
-	struct vshmi_flood flood;
+	bool there;
+	int wake_keeper, wake_leader; /* descriptors that end their sleep */
+	uint32_t led;	  /* somebody leads; atomic */
+	uint32_t waiting; /* threads, the leader too; atomic */
+	struct vshmi_flood flood; /* the leader's */
 	uint32_t found;
 };
 
@@ -264,11 +267,11 @@ void vshmi_keeper_listen(struct vshm_region *region);
 int vshmi_bell_open(struct vshmi_bell *bell, const struct vshm_region *region); /* 0, -ENOMEM, -EIO */
 void vshmi_bell_close(struct vshmi_bell *bell);
 
-/* Wakes the keeper. Any thread. */
-void vshmi_bell_wake(const struct vshmi_bell *bell);
+/* Sleeps until the bell rings, the kick word is not `kick` any more, or `timeout_ns`. Any thread. */
+void vshmi_bell_wait(struct vshm_region *region, uint32_t kick, int64_t timeout_ns);
 
-/* The keeper sleeps until the bell rings, it is woken, or `until_ns`; a ring kicks all waiters. */
-void vshmi_bell_sleep(struct vshmi_bell *bell, struct vshm_region *region, int64_t until_ns);
+/* The keeper sleeps until it is woken, or `until_ns`; if it listens for the program's descriptor, until the bell rings, too. */
+void vshmi_bell_keep(struct vshm_region *region, bool listening, int64_t until_ns);
 
 /* ---- fd.c ---- */
 

@@ -59,7 +59,9 @@ int vshmi_sleep_once(const struct vshmi_sleeper *sleeper, int64_t timeout_ns, bo
 		noted[i] = vshmi_load_acquire32(sleeper->words[i]);
 	}
 	rc = arm_once(sleeper, slept);
-	if (*slept && vshmi_futex_wait(address, noted, sleeper->count, timeout_ns) == -EFAULT)
+	if (*slept && sleeper->rest)
+		sleeper->rest(sleeper->end, noted[0], timeout_ns);
+	else if (*slept && vshmi_futex_wait(address, noted, sleeper->count, timeout_ns) == -EFAULT)
 		rc = -EFAULT;
 	sleeper->disarm(sleeper->end);
 	return rc;

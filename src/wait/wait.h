@@ -21,6 +21,8 @@ struct vshmi_sleeper {
 	int (*look)(void *end);	   /* -EAGAIN: nothing yet; anything else ends the wait */
 	uint64_t (*arm)(void *end); /* tells the other side what is waited for; returns that, as a number */
 	void (*disarm)(void *end);
+	/* sleeps otherwise than on the words; `noted`: the first one's value before arm(); NULL: on the words */
+	void (*rest)(void *end, uint32_t noted, int64_t timeout_ns);
 	void *end;
 	bool light; /* somebody waited for relies on this side's membarrier instead of fencing */
 	bool deaf;  /* somebody waited for cannot ring: sleep only for short */

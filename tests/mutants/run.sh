@@ -90,9 +90,12 @@ build_unit() {
 	wait_*) wait=() ;;
 	ring_latest) ring=(src/ring/{head,many,rx,tx}.c) ;;
 	esac
+	local inside=("${base[@]}" src/wire/*.c "${ring[@]}" src/pool/*.c "${wait[@]}" src/os/futex.c src/os/clock.c)
+	case $suite in # these take the whole library
+	region_*) inside=(src/*/*.c) ;;
+	esac
 	"$compiler" "${common[@]}" -O1 "$@" -Itests/unit -Itests/support "tests/unit/$suite.c" tests/support/support.c \
-		"${base[@]}" src/wire/*.c "${ring[@]}" src/pool/*.c "${wait[@]}" src/os/futex.c src/os/clock.c \
-		-o gate "${check_flags[@]}" -lpthread
+		"${inside[@]}" -o gate "${check_flags[@]}" -lpthread
 }
 
 build_fuzz() {
