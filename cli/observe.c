@@ -119,7 +119,7 @@ enum wakes observed_wakes(const struct observation *observation, vshm_peer ringe
 	if (from->ways & to->ways & VSHM_WAY_DOORBELL)
 		return WAKES_YES;
 	if (!(to->ways & VSHM_WAY_FUTEX))
-		return WAKES_NO;
+		return WAKES_NO; /* it sleeps on a doorbell, and the ringer has none */
 	if (!from->same_kernel && !to->same_kernel)
 		return WAKES_UNKNOWN;
 	return from->same_kernel && to->same_kernel ? WAKES_YES : WAKES_NO;

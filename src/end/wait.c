@@ -18,7 +18,7 @@ static void listen_to_readers(const struct vshmi_end *end, struct vshmi_sleeper 
 			continue;
 		sleeper->light |= link->light;
 		sleeper->deaf |= link->deaf;
-		if (!region->transport.same_kernel)
+		if (!vshmi_region_has_futexes(region))
 			continue;
 		vshmi_sleeper_add(sleeper, &link->section->bell[region->self].word);
 		vshmi_sleeper_add(sleeper, &link->section->alive);
@@ -38,8 +38,8 @@ void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_
 	}
 	sleeper->light |= connected && end->link.light;
 	sleeper->deaf |= connected ? end->link.deaf : !vshmi_region_hears(region);
-	if (!region->transport.same_kernel)
-		return; /* such memory cannot be slept on: the keeper kicks when an interrupt comes */
+	if (!vshmi_region_has_futexes(region))
+		return;
 	for (vshm_peer i = first; i <= last; i++)
 		if (region->peer[i].section)
 			vshmi_sleeper_add(sleeper, &region->peer[i].section->bell[region->self].word);

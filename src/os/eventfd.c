@@ -4,7 +4,10 @@
 #include "os/os.h"
 
 #include <poll.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,8 +32,31 @@ void vshmi_eventfd_clear(int fd)
 {
 	int kept = errno;
 	uint64_t count;
+	struct iovec part = {&count, sizeof(count)};
 
-	(void)!read(fd, &count, sizeof(count));
+	/* whoever else has it can make it block, and clear it first */
+	(void)!preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+	errno = kept;
+}
+
+bool vshmi_is_eventfd(int fd)
+{
+	char path[64], target[64];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	return n > 0 && (size_t)n == strlen("anon_inode:[eventfd]") && !memcmp(target, "anon_inode:[eventfd]", (size_t)n);
+}
+
+void vshmi_eventfd_ring(int fd)
+{
+	struct pollfd full = {.fd = fd, .events = POLLOUT};
+	int kept = errno;
+
+	/* one that cannot count further is readable anyway */
+	if (poll(&full, 1, 0) == 1 && full.revents & POLLOUT)
+		vshmi_eventfd_signal(fd);
 	errno = kept;
 }
 

@@ -82,8 +82,23 @@ void vshmi_eventfd_signal(int fd);
 void vshmi_eventfd_clear(int fd);
 void vshmi_eventfd_close(int fd);
 
+/* For one that others have, too, who could make a write or a read block: as good as never blocks. */
+bool vshmi_is_eventfd(int fd);
+void vshmi_eventfd_ring(int fd);
+
 /* Sleeps until one of up to 32 descriptors is readable: bit i for fds[i]; 0 after `timeout_ns` (>= 0), or earlier. */
 uint32_t vshmi_poll(const int fds[], unsigned count, int64_t timeout_ns);
+
+/* ---- socket.c ---- */
+
+/* A descriptor of a connection that does not block. Or -ENOENT (nobody listens there), -EBUSY, -EINVAL (too long), -EACCES, -EIO. */
+int vshmi_socket_connect(const char *path);
+
+/*
+ * Receives up to `size` bytes, and the descriptor that came with them, or -1; further ones are closed. How many bytes; -EAGAIN:
+ * none now; -EPIPE: the other side is gone.
+ */
+int vshmi_socket_receive(int fd, void *data, size_t size, int *passed);
 
 /* ---- pci.c: a PCI device through sysfs ---- */
 

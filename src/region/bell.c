@@ -50,10 +50,10 @@ static void note_ring(struct vshmi_bell *bell, struct vshm_region *region)
 	vshmi_flood_note(&bell->flood, vshmi_clock_ns());
 }
 
-/* As the leader: until it rings, `wake` is signalled, or `timeout_ns`. True: it rang. */
-static bool sleep_on(struct vshmi_bell *bell, struct vshm_region *region, int wake, int64_t timeout_ns)
+/* As the leader: until it rings, somebody kicks, or `timeout_ns`. True: it rang. */
+static bool sleep_on(struct vshmi_bell *bell, struct vshm_region *region, int64_t timeout_ns)
 {
-	const int fds[] = {wake, region->transport.bell};
+	const int fds[] = {bell->wake_leader, region->transport.bell};
 	bool deaf = vshmi_flood_nap(&bell->flood);
 	uint32_t readable;
 
@@ -61,7 +61,7 @@ static bool sleep_on(struct vshmi_bell *bell, struct vshm_region *region, int wa
 		timeout_ns = NAP_NS;
 	readable = vshmi_poll(fds, deaf ? 1 : 2, timeout_ns > 0 ? timeout_ns : 0);
 	if (readable & 1)
-		vshmi_eventfd_clear(wake);
+		vshmi_eventfd_clear(bell->wake_leader);
 	if (readable & 2)
 		note_ring(bell, region);
 	return readable & 2;
@@ -99,26 +99,49 @@ void vshmi_bell_wait(struct vshm_region *region, uint32_t kick, int64_t timeout_
 	if (vshmi_region_listens(region) || !lead(bell)) {
 		(void)vshmi_futex_wait(&word, &kick, 1, timeout_ns);
 	} else {
-		bool rang = vshmi_load_acquire32(&region->kick) == kick && sleep_on(bell, region, bell->wake_leader, timeout_ns);
+		bool rang = vshmi_load_acquire32(&region->kick) == kick && sleep_on(bell, region, timeout_ns);
 
 		stop_leading(bell, region, rang);
 	}
 	__atomic_fetch_sub(&bell->waiting, 1, __ATOMIC_SEQ_CST);
 }
 
-void vshmi_bell_keep(struct vshm_region *region, bool listening, int64_t until_ns)
+/* What the transport has to say. True: somebody is gone. */
+static bool read_news(struct vshm_region *region)
+{
+	uint32_t departed[VSHM_MAX_PEERS];
+	unsigned count;
+
+	vshmi_lock(&region->lock);
+	count = region->transport.ops->attend(&region->transport, departed, VSHM_MAX_PEERS);
+	for (unsigned i = 0; i < count; i++)
+		vshmi_peers_depart(region, departed[i]);
+	vshmi_unlock(&region->lock);
+	return count;
+}
+
+bool vshmi_bell_keep(struct vshm_region *region, bool listening, int64_t until_ns)
 {
 	struct vshmi_bell *bell = &region->bell_heard;
+	bool leads = listening && lead(bell);
+	int fds[3] = {bell->wake_keeper}, count = 1, news = 0, rings = 0;
 	int64_t timeout = until_ns - vshmi_clock_ns();
+	uint32_t readable;
 
-	if (listening && lead(bell)) {
-		if (sleep_on(bell, region, bell->wake_keeper, timeout))
-			vshmi_region_kick(region);
-		__atomic_store_n(&bell->led, 0, __ATOMIC_SEQ_CST);
-		return;
-	}
-	if (listening && timeout > NAP_NS) /* until the thread that still leads has done so */
+	if (region->transport.news >= 0)
+		fds[news = count++] = region->transport.news;
+	if (leads && !vshmi_flood_nap(&bell->flood))
+		fds[rings = count++] = region->transport.bell;
+	else if (listening && timeout > NAP_NS) /* a flood, or the thread that still leads has not done yet */
 		timeout = NAP_NS;
-	if (vshmi_poll(&bell->wake_keeper, 1, timeout > 0 ? timeout : 0))
+	readable = vshmi_poll(fds, (unsigned)count, timeout > 0 ? timeout : 0);
+	if (readable & 1)
 		vshmi_eventfd_clear(bell->wake_keeper);
+	if (rings && readable >> rings & 1) {
+		note_ring(bell, region);
+		vshmi_region_kick(region);
+	}
+	if (leads)
+		__atomic_store_n(&bell->led, 0, __ATOMIC_SEQ_CST);
+	return news && readable >> news & 1 && read_news(region);
 }

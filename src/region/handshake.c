@@ -71,7 +71,7 @@ void vshmi_link_up(struct vshm_region *region, struct vshmi_link *link, const st
 		.peer = seen->peer,
 		.index = seen->index,
 		.light = same_kernel && both & VSHM_WAY_MEMBARRIER,
-		.deaf = !same_kernel && !(both & VSHM_WAY_DOORBELL),
+		.deaf = vshmi_region_has_futexes(region) ? !same_kernel : !(both & VSHM_WAY_DOORBELL),
 		.section = section,
 		.entry = &section->directory[seen->index],
 		.returns = (const struct vshmi_word64 *)(const void *)((const unsigned char *)section +

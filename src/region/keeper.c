@@ -123,20 +123,21 @@ static void beat(struct vshm_region *region, struct vshmi_ears *ears, uint64_t *
 	vshmi_unlock(&region->lock);
 }
 
-/* Until the next beat is due, or something happens. */
-static void rest(struct vshm_region *region, struct vshmi_ears *ears, uint32_t phase, int64_t due)
+/* Until the next beat is due, or something happens. True: the next beat is due now. */
+static bool rest(struct vshm_region *region, struct vshmi_ears *ears, uint32_t phase, int64_t due)
 {
 	const uint32_t *word = &region->keeper_phase;
 	int64_t left = due - vshmi_clock_ns();
 
 	if (region->bell_heard.there) {
-		if (phase != LISTENING || vshmi_ears_look(ears, region))
-			vshmi_bell_keep(region, phase == LISTENING, due);
-	} else if (phase == LISTENING) {
-		vshmi_ears_listen(ears, region, word, phase, due);
-	} else {
-		(void)vshmi_futex_wait(&word, &phase, 1, left > 0 ? left : 0);
+		return (phase != LISTENING || vshmi_ears_look(ears, region)) &&
+		       vshmi_bell_keep(region, phase == LISTENING, due);
 	}
+	if (phase == LISTENING)
+		vshmi_ears_listen(ears, region, word, phase, due);
+	else
+		(void)vshmi_futex_wait(&word, &phase, 1, left > 0 ? left : 0);
+	return false;
 }
 
 static void keep(void *arg)
@@ -164,7 +165,8 @@ static void keep(void *arg)
 			last = now;
 			due = now + (int64_t)region->beat_ms * 1000000;
 		}
-		rest(region, &ears, phase, due);
+		if (rest(region, &ears, phase, due))
+			due = 0;
 	}
 	vshmi_slot_leave(region);
 }

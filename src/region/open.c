@@ -257,14 +257,14 @@ static int attach(struct vshm_region *region, char *why)
 		return vshmi_why(why, -EINVAL,
 				 "region %s lies in memory in which a free slot cannot be claimed: say which peer this is, with peer=N",
 				 region->name);
-	if (region->transport.same_kernel)
-		region->ways |= VSHM_WAY_FUTEX;
 	if (vshmi_membarrier_register())
 		region->ways |= VSHM_WAY_MEMBARRIER;
 	if (region->has_keeper && vshmi_region_is_atomic(region))
 		region->ways |= VSHM_WAY_KEEPER;
 	if (region->has_keeper && region->transport.bell >= 0)
 		region->ways |= VSHM_WAY_DOORBELL;
+	else if (region->transport.same_kernel)
+		region->ways |= VSHM_WAY_FUTEX;
 	return vshmi_keeper_start(region, why);
 }
 

@@ -14,8 +14,10 @@ bool vshmi_peer_same_kernel(const struct vshm_region *region, const struct vshm_
 bool vshmi_peer_dead(const struct vshm_region *region, vshm_peer peer)
 {
 	const struct vshmi_shared_section *section = region->peer[peer].section;
+	uint64_t departed = __atomic_load_n(&region->peer[peer].departed, __ATOMIC_RELAXED);
 
-	return section && vshmi_load_acquire32(&section->alive) & VSHM_ALIVE_DIED;
+	return section && (vshmi_load_acquire32(&section->alive) & VSHM_ALIVE_DIED ||
+			   (VSHMI_UNLIKELY(departed) && departed == vshmi_incarnation_load(section)));
 }
 
 /* A lie about it rings somebody else, who finds nothing. */
@@ -24,6 +26,16 @@ void vshmi_peer_note_doorbell(struct vshmi_peer *peer, const struct vshm_identit
 	uint32_t doorbell = identity->ways & VSHM_WAY_DOORBELL && identity->ivshmem_id <= UINT16_MAX ? identity->ivshmem_id : UINT32_MAX;
 
 	__atomic_store_n(&peer->doorbell, doorbell, __ATOMIC_RELAXED);
+}
+
+void vshmi_peers_depart(struct vshm_region *region, uint32_t doorbell)
+{
+	for (vshm_peer i = 0; i < region->peers; i++) {
+		struct vshmi_peer *peer = &region->peer[i];
+
+		if (i != region->self && __atomic_load_n(&peer->doorbell, __ATOMIC_RELAXED) == doorbell)
+			__atomic_store_n(&peer->departed, peer->incarnation, __ATOMIC_RELAXED);
+	}
 }
 
 void vshmi_peer_restart_leases(struct vshm_region *region)
@@ -105,7 +117,7 @@ static enum vshm_peer_state examine(struct vshm_region *region, struct vshmi_pee
 	vshmi_peer_note_doorbell(peer, identity);
 	if (!alive)
 		return VSHM_PEER_FREE;
-	if (alive == VSHM_ALIVE_EVICTED)
+	if (alive == VSHM_ALIVE_EVICTED || (peer->departed && peer->departed == identity->incarnation))
 		return VSHM_PEER_FENCED;
 	if (alive & VSHM_ALIVE_DIED)
 		return examine_dead(region, peer, identity, now);

@@ -109,6 +109,7 @@ struct vshmi_peer {
 	uint64_t incarnation, heartbeat, changes;
 	int64_t beat_seen_ns, died_seen_ns;
 	uint32_t doorbell; /* where its interrupts go; UINT32_MAX: nowhere; atomic, read without the lock */
+	uint64_t departed; /* the incarnation that is surely gone, as the transport says; atomic */
 };
 
 /* An interrupt, and who sleeps on it: bell.c. */
@@ -210,6 +211,12 @@ static inline bool vshmi_region_listens(const struct vshm_region *region)
 	return VSHMI_UNLIKELY(__atomic_load_n(&region->listens, __ATOMIC_ACQUIRE)); /* pairs with vshmi_keeper_listen() */
 }
 
+/* Does a wait sleep on the words of others? Where interrupts ring, it does not, nor where such memory cannot be slept on. */
+static inline bool vshmi_region_has_futexes(const struct vshm_region *region)
+{
+	return region->transport.same_kernel && !region->bell_heard.there;
+}
+
 /* Can somebody wake this peer, who is not there yet? */
 static inline bool vshmi_region_hears(const struct vshm_region *region)
 {
@@ -270,8 +277,11 @@ void vshmi_bell_close(struct vshmi_bell *bell);
 /* Sleeps until the bell rings, the kick word is not `kick` any more, or `timeout_ns`. Any thread. */
 void vshmi_bell_wait(struct vshm_region *region, uint32_t kick, int64_t timeout_ns);
 
-/* The keeper sleeps until it is woken, or `until_ns`; if it listens for the program's descriptor, until the bell rings, too. */
-void vshmi_bell_keep(struct vshm_region *region, bool listening, int64_t until_ns);
+/*
+ * The keeper sleeps until it is woken, or `until_ns`; if it listens for the program's descriptor, until the bell rings,
+ * too. True: peers are gone, as the transport says: look at all of them now.
+ */
+bool vshmi_bell_keep(struct vshm_region *region, bool listening, int64_t until_ns);
 
 /* ---- fd.c ---- */
 
@@ -324,6 +334,9 @@ static inline enum vshm_peer_state vshmi_peer_known(const struct vshm_region *re
 bool vshmi_peer_dead(const struct vshm_region *region, vshm_peer peer);
 
 /* After a pause of this process all leases begin anew. Lock held. */
+/* Whoever has this doorbell is gone: a process, or a machine with all that ran in it. Lock held. */
+void vshmi_peers_depart(struct vshm_region *region, uint32_t doorbell);
+
 void vshmi_peer_note_doorbell(struct vshmi_peer *peer, const struct vshm_identity *identity);
 
 void vshmi_peer_restart_leases(struct vshm_region *region);

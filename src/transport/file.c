@@ -21,7 +21,7 @@ static int files_init(struct vshmi_transport *t, const struct vshmi_uri *uri, ch
 		return vshmi_why(why, -ENOMEM, "out of memory");
 	t->facts = VSHM_FACT_CACHED | VSHM_FACT_RMW;
 	t->same_kernel = true;
-	t->bell = -1;
+	t->bell = t->news = -1;
 	t->doorbell = UINT32_MAX;
 	t->segment_count = 0;
 	memset(t->segment, 0, sizeof(t->segment));

@@ -128,7 +128,7 @@ static int init(struct vshmi_transport *t, char *why)
 	t->state = vshmi_alloc(sizeof(struct handle));
 	t->facts = VSHM_FACT_CACHED | VSHM_FACT_RMW;
 	t->same_kernel = true;
-	t->bell = -1;
+	t->bell = t->news = -1;
 	t->doorbell = UINT32_MAX;
 	t->segment_count = 0;
 	memset(t->segment, 0, sizeof(t->segment));

@@ -53,7 +53,7 @@ static int init(struct vshmi_transport *t, char *why)
 	t->facts = 0;
 #endif
 	t->same_kernel = false;
-	t->bell = -1;
+	t->bell = t->news = -1;
 	t->doorbell = UINT32_MAX;
 	t->segment_count = 0;
 	memset(t->segment, 0, sizeof(t->segment));

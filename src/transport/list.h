@@ -8,6 +8,7 @@
 extern const struct vshmi_transport_ops vshmi_file_ops;
 extern const struct vshmi_transport_ops vshmi_inproc_ops;
 extern const struct vshmi_transport_ops vshmi_ivshmem_ops;
+extern const struct vshmi_transport_ops vshmi_server_ops;
 
 /* As the operation open, below another place than /sys, and perhaps writable at once. */
 int vshmi_ivshmem_open(struct vshmi_transport *t, const char *sysfs, const struct vshmi_uri *uri, bool observe,

@@ -8,6 +8,7 @@ static const struct vshmi_transport_ops *const transports[] = {
 	&vshmi_file_ops,
 	&vshmi_inproc_ops,
 	&vshmi_ivshmem_ops,
+	&vshmi_server_ops,
 };
 
 static int parse(const char *text, struct vshmi_uri *uri, char *why)
@@ -51,13 +52,13 @@ static const struct vshmi_transport_ops *find_scheme(const char *scheme)
 /* No such transport here: a later version's, or a mistake. */
 static int no_transport(const char *scheme, char *why)
 {
-	static const char *const planned[] = {"server", "split", "uio", "vfio-platform", "dax"};
+	static const char *const planned[] = {"split", "uio", "vfio-platform", "dax"};
 
 	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++)
 		if (!strcmp(planned[i], scheme))
 			return vshmi_why(why, -EOPNOTSUPP,
-					 "%s: is not supported by this version of libvshm: it has file:, inproc:, ivshmem: and vshm:", scheme);
-	return vshmi_why(why, -EINVAL, "%s: is no transport that this libvshm has: it has file:, inproc:, ivshmem: and vshm:",
+					 "%s: is not supported by this version of libvshm: it has file:, inproc:, server:, ivshmem: and vshm:", scheme);
+	return vshmi_why(why, -EINVAL, "%s: is no transport that this libvshm has: it has file:, inproc:, server:, ivshmem: and vshm:",
 			 scheme);
 }
 

@@ -46,6 +46,8 @@ struct vshmi_transport_ops {
 	void (*close)(struct vshmi_transport *t);
 	/* Rings the peer whose doorbell has this address. Never blocks. NULL: there are no doorbells. */
 	void (*ring)(struct vshmi_transport *t, uint32_t doorbell);
+	/* `news` is readable: reads it. Doorbells whose peers are gone for good, up to `most`; how many. In the keeper's thread. */
+	unsigned (*attend)(struct vshmi_transport *t, uint32_t departed[], unsigned most);
 	/* The page size that a new region at this place needs: a power of two, at least VSHM_MIN_PAGE. */
 	int (*page)(const struct vshmi_uri *uri, uint64_t *page, char *why);
 };
@@ -55,6 +57,7 @@ struct vshmi_transport {
 	uint32_t facts;    /* VSHM_FACT_CACHED, VSHM_FACT_RMW, VSHM_FACT_ENFORCED */
 	bool same_kernel;  /* all who have this memory run under this kernel: futexes reach them */
 	int bell;	   /* with `ring`: a descriptor that becomes readable when this peer is rung; -1: nobody can ring it */
+	int news;	   /* with `attend`: a descriptor that becomes readable when there is something to read; -1 */
 	uint32_t doorbell; /* its address, by which others ring this peer; UINT32_MAX: it has none */
 	uint32_t segment_count;
 	struct vshmi_segment segment[VSHM_MAX_PEERS];

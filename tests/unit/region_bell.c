@@ -17,6 +17,7 @@ static void begin(void)
 {
 	memset(&region, 0, sizeof(region));
 	region.ways = VSHM_WAY_DOORBELL;
+	region.transport.news = -1;
 	region.transport.bell = vshmi_eventfd_open();
 	ck_assert_int_ge(region.transport.bell, 0);
 	ck_ok(vshmi_bell_open(&region.bell_heard, &region));

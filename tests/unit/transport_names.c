@@ -140,7 +140,7 @@ START_TEST(senseless_uris)
 	does_not_find("word", -EINVAL);
 	does_not_find("bogus:x", -EINVAL);
 	does_not_find("uio:uio0", -EOPNOTSUPP);
-	does_not_find("server:/run/vshm/net0.sock", -EOPNOTSUPP);
+	does_not_find("dax:/dev/dax0.0", -EOPNOTSUPP);
 }
 END_TEST
 
