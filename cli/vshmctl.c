@@ -15,6 +15,7 @@
 static const struct command *const commands[] = {
 	&command_create, &command_destroy, &command_list, &command_show, &command_check,
 	&command_evict,	 &command_send,	   &command_recv, &command_ping, &command_bench,
+	&command_qemu_args, &command_libvirt_xml,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -23,7 +24,7 @@ static int program_help(void)
 	(void)puts("Usage: vshmctl COMMAND [ARGUMENT...]\n"
 		   "Creates, inspects and uses regions of memory that programs share.\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		(void)printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
+		(void)printf("  %-11s %s\n", commands[i]->name, commands[i]->summary);
 	(void)puts(
 		"\n"
 		"  vshmctl COMMAND --help   says more about one of them\n"
