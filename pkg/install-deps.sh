@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Installs what the build needs (with --test what the tests need, with --bench what it is compared with) and is not there
-# yet, with apt.
+# Installs what the build needs (with --test what the tests need, with --bench what it is compared with, with --vm what boots
+# guests) and is not there yet, with apt.
 # Does nothing, and needs neither network nor root, when all is there.
 set -euo pipefail
 
@@ -11,12 +11,15 @@ test=(g++ make clang libclang-rt-dev llvm binutils gcc-aarch64-linux-gnu libc6-d
 	libck-dev strace scdoc shellcheck procps util-linux patch)
 # g++: boost's queue is C++; patch: takes the checks out of a copy, to see what they cost.
 bench=(g++ patch libck-dev libdpdk-dev libboost-dev libucx-dev libzmq3-dev libnng-dev)
+# Guests: their kernel is downloaded when they are booted first, and not installed.
+vm=(qemu-system-x86 binutils)
 
 usage() {
 	cat <<-'EOF'
-	usage: install-deps.sh [--test] [--bench] [--list]
+	usage: install-deps.sh [--test] [--bench] [--vm] [--list]
 	  --test   what the tests need, too
 	  --bench  the peers that the benchmark compares with, too
+	  --vm     what boots guests for the tests, too
 	  --list   only name what is missing
 	EOF
 }
@@ -27,6 +30,7 @@ for argument in "$@"; do
 	case $argument in
 	--test) wanted+=("${test[@]}") ;;
 	--bench) wanted+=("${bench[@]}") ;;
+	--vm) wanted+=("${vm[@]}") ;;
 	--list) list_only=yes ;;
 	--help) usage; exit 0 ;;
 	*) usage >&2; exit 2 ;;

@@ -56,6 +56,7 @@ run_tests() {
 
 say "dependencies"
 pkg/install-deps.sh --test
+pkg/install-deps.sh --vm || say "without QEMU: the tests in guests will be skipped"
 
 reports=()
 for preset in "${presets[@]}"; do

@@ -12,6 +12,9 @@ import time
 import unicodedata
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+import runner
+
 BIN = os.environ.get("VSHM_BIN", "")
 CTL = os.path.join(BIN, "vshmctl")
 
@@ -181,28 +184,9 @@ def noise(size, seed=1):
     return random.Random(seed).randbytes(size)
 
 
-class Counted(unittest.TextTestResult):
-    """Remembers what passed."""
-    passed = 0
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self.passed += 1
-
-
 def main():
     """Runs the tests of the calling file: a line each, and the line that pkg/test.sh counts."""
     if not os.access(CTL, os.X_OK):
         print("no vshmctl: VSHM_BIN does not name the directory that holds it")
         sys.exit(77)
-    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
-    if len(sys.argv) > 1:
-        suite = unittest.defaultTestLoader.loadTestsFromNames(sys.argv[1:], sys.modules["__main__"])
-    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Counted).run(suite)
-    failed = len(result.failures) + len(result.errors)
-    for test, why in result.skipped:
-        print(f"skipped: {test}: {why}")
-    print(f"checks: {result.passed} passed, {failed} failed, {len(result.skipped)} skipped")
-    if failed:
-        sys.exit(1)
-    sys.exit(77 if result.skipped and not result.passed else 0)
+    runner.main()

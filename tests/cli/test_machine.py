@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """qemu-args and libvirt-xml: a region as the devices of a virtual machine."""
 import shlex
-import unittest
 import xml.etree.ElementTree
 
 import ctl
@@ -64,4 +63,4 @@ class Machine(ctl.Case):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    ctl.main()

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Host and two guests with doorbells, through VFIO there and the server's socket here."""
+import hashlib
+import json
+import os
+import subprocess
+
+import reference_server
+import world
+from world import runner
+
+MIB = 1 << 20
+INTERRUPTS = "cat /proc/interrupts | grep vfio-msix | awk '{print $2}'"
+
+
+class Doorbell(world.Case):
+    def setUp(self):
+        super().setUp()
+        self.socket = self.shm + "/server"
+        self.server = reference_server.Server(self.socket, self.region)
+        self.addCleanup(self.server.close)
+        self.uri = "server:" + self.socket
+
+    def test_64_mib_every_way(self):
+        one, two = self.doorbell(self.socket), self.doorbell(self.socket)
+        sent = one.run(f"head -c {64 * MIB} /dev/urandom >/tmp/f && sha256sum </tmp/f")
+        receive = world.in_guest("vshmctl recv URI data --quiet | sha256sum")
+        send = world.in_guest("vshmctl send URI data /tmp/f --quiet")
+        receiver = two.begin(receive)
+        one.run(send)
+        self.assertEqual(receiver.ok(), sent)
+
+        receiver = self.start("recv", self.uri, "data", "--quiet", stdout=subprocess.PIPE)
+        sender = one.begin(send)
+        digest = hashlib.sha256(receiver.stdout.read()).hexdigest()
+        sender.ok()
+        self.assertEqual(digest, sent.split()[0])
+
+        data = os.urandom(64 * MIB)
+        receiver = two.begin(receive)
+        self.ctl("send", self.uri, "data", "--quiet", input=data)
+        self.assertEqual(receiver.ok().split()[0], hashlib.sha256(data).hexdigest())
+
+    def test_no_doorbell_is_lost(self):
+        """10 000 paced round trips of which each side sleeps: none waits for a re-check, and each message is one interrupt."""
+        one, two = self.doorbell(self.socket), self.doorbell(self.socket)
+        answering = two.begin(world.in_guest("vshmctl ping URI --answer --sleep --quiet"))
+        result = json.loads(one.run(world.in_guest("vshmctl ping URI --count 10000 --sleep --interval 0.0002 --json 2>/dev/null"), 180))
+        rung = int(two.run(INTERRUPTS)) # only while the device is in use
+        two.run("kill $(pidof vshmctl)")
+        answering.wait()
+        late = sum(bucket["trips"] for bucket in result["buckets"] if bucket["from_ns"] >= 90e6)
+        print(f"p50 {result['p50_ns'] / 1000:.0f} us, p99 {result['p99_ns'] / 1000:.0f} us, max {result['max_ns'] / 1e6:.1f} ms; "
+              f"{rung} interrupts for 10000 questions, {late} later than a re-check")
+        self.assertEqual(result["trips"], 10000)
+        self.assertLessEqual(late, 10) # a loaded machine pauses a guest for as long now and then
+        self.assertLess(rung, 11000)
+
+    def test_idle(self):
+        """Connected, and nothing to say: no interrupt comes."""
+        one, two = self.doorbell(self.socket), self.doorbell(self.socket)
+        receiver = two.begin(world.in_guest("vshmctl recv URI data --quiet | sha256sum"))
+        one.run("mkfifo /tmp/fifo")
+        sender = one.begin(world.in_guest("vshmctl send URI data /tmp/fifo --quiet"))
+        one.begin("(echo begin; sleep 6; echo end) >/tmp/fifo")
+        one.run("sleep 2")
+        before = [int(guest.run(INTERRUPTS)) for guest in (one, two)]
+        one.run("sleep 3")
+        self.assertEqual([int(guest.run(INTERRUPTS)) for guest in (one, two)], before)
+        sender.ok()
+        self.assertEqual(receiver.ok().split()[0], hashlib.sha256(b"begin\nend\n").hexdigest())
+
+    def test_a_guest_is_switched_off(self):
+        """The server sees it, and says so: it is dead and fenced, not just suspect; its slot can be taken at once."""
+        one = self.doorbell(self.socket)
+        receiver = self.start("recv", self.uri, "data", "--quiet", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        one.begin(world.in_guest("yes | vshmctl send URI data --quiet"))
+        self.eventually(lambda: [ring for ring in self.show()["rings"] if ring["connected"]])
+        one.kill()
+        receiver.wait(world.LONG)
+        self.assertIn(b"the sender died", receiver.stderr.read())
+
+    def test_the_server_goes(self):
+        """Those who know each other go on."""
+        one, two = self.doorbell(self.socket), self.doorbell(self.socket)
+        answering = two.begin(world.in_guest("vshmctl ping URI --answer --sleep --quiet"))
+        trips = one.begin(world.in_guest("vshmctl ping URI --count 4000 --sleep --interval 0.0002 --json 2>/dev/null"))
+        one.run("sleep 1")
+        self.server.close()
+        self.assertEqual(json.loads(trips.ok(120))["trips"], 4000)
+        two.run("kill $(pidof vshmctl)")
+        answering.wait()
+
+
+if __name__ == "__main__":
+    runner.main()

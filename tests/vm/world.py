@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the tests in guests share: a region in /dev/shm, guests that have it, programs of the host beside them."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import guest
+import kernel
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+import runner
+
+BIN = os.environ.get("VSHM_BIN", "")
+ARCH = os.environ.get("VSHM_VM_ARCH", "x86_64")
+# Of the guests' architecture; the host's own unless it is another one.
+GUEST_BIN = os.environ.get("VSHM_VM_BIN", BIN)
+GUEST_ROOT = os.environ.get("VSHM_VM_ROOT", "/")
+
+LONG = 60
+PROGRAMS = ("vshmctl",)
+
+
+class Case(unittest.TestCase):
+    """A flat region of 16 MiB for four peers. All that was started is ended, and nothing stays in /dev/shm."""
+
+    def setUp(self):
+        try:
+            kernel.Kernel(ARCH)
+        except kernel.NotPossible as why:
+            self.skipTest(str(why))
+        self.shm = tempfile.mkdtemp(prefix="vshm-vm-", dir="/dev/shm")
+        self.addCleanup(shutil.rmtree, self.shm, True)
+        self.env = dict(os.environ, VSHM_RUN_DIR=self.shm + "/run", LC_ALL="C.UTF-8")
+        os.mkdir(self.shm + "/run")
+        self.region = self.shm + "/net0"
+        self.ctl("create", "net0", "--path", self.region, "--size", "16M", "--peers", "4")
+
+    # ---- the host ----
+
+    def ctl(self, *args, **options):
+        """Runs vshmctl on the host to its end; its output."""
+        done = subprocess.run([BIN + "/vshmctl", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env,
+                              timeout=LONG, **options)
+        self.assertEqual(done.returncode, 0, (args, done.stderr))
+        return done.stdout
+
+    def start(self, *args, **options):
+        process = subprocess.Popen([BIN + "/vshmctl", *args], env=self.env, **options)
+        self.addCleanup(self.end, process)
+        return process
+
+    @staticmethod
+    def end(process):
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+    def show(self, uri=None):
+        return json.loads(self.ctl("show", uri or self.region, "--json"))
+
+    def show_if(self, condition):
+        """What show says, if that is as wanted; else None."""
+        seen = self.show()
+        return seen if condition(seen) else None
+
+    def eventually(self, what, seconds=LONG):
+        """Until what() is true: its value."""
+        give_up = time.monotonic() + seconds
+        while True:
+            value = what()
+            if value:
+                return value
+            self.assertLess(time.monotonic(), give_up, "it does not happen")
+            time.sleep(0.05)
+
+    # ---- guests ----
+
+    def guest(self, *devices, **options):
+        """A guest with vshmctl, whose shell knows the address of its ivshmem device as $D."""
+        programs = {"bin/" + name: os.path.join(GUEST_BIN, name) for name in PROGRAMS}
+        one = guest.Guest(ARCH, devices, programs, root=GUEST_ROOT, **options)
+        self.addCleanup(one.close)
+        one.run("grep -l 0x1110 /sys/bus/pci/devices/*/device | cut -d/ -f6 >/tmp/D; test -s /tmp/D")
+        return one
+
+    def plain(self):
+        args = self.ctl("qemu-args", "net0").decode()
+        words = [word.strip("'") for line in args.splitlines() for word in line.split(" ", 1)]
+        return self.guest(*words)
+
+    def doorbell(self, path):
+        one = self.guest("-chardev", f"socket,id=s,path={path}", "-device", "ivshmem-doorbell,chardev=s,vectors=1", vfio=True)
+        one.run("D=$(cat /tmp/D); echo vfio-pci >/sys/bus/pci/devices/$D/driver_override; echo $D >/sys/bus/pci/drivers_probe")
+        return one
+
+
+def in_guest(*words):
+    """A command line in which URI stands for the guest's device."""
+    return " ".join(words).replace("URI", "ivshmem:$(cat /tmp/D)")
