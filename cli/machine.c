@@ -17,9 +17,10 @@
 
 static void make_id(char *id, size_t room, const char *name, long peer)
 {
-	int used = snprintf(id, room, "vshm-%s", name);
 	if (peer >= 0)
-		(void)snprintf(id + used, room - (size_t)used, "-%ld", peer);
+		(void)snprintf(id, room, "vshm-%s-%ld", name, peer);
+	else
+		(void)snprintf(id, room, "vshm-%s", name);
 	for (char *c = id; *c; c++) {
 		if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
 			*c = '_';
@@ -57,7 +58,9 @@ static int find_file(const char *uri, char *path)
 static int add_memory(struct machine *machine, const char *path, uint64_t size, long peer, bool readonly)
 {
 	struct machine_memory *memory = &machine->memory[machine->count++];
-	make_id(memory->id, sizeof(memory->id), machine->name, peer);
+	char id[sizeof(memory->id)];
+	make_id(id, sizeof(id), machine->name, peer);
+	memcpy(memory->id, id, sizeof(id));
 	(void)snprintf(memory->path, sizeof(memory->path), "%s", path);
 	memory->size = size;
 	memory->readonly = readonly;

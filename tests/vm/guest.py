@@ -66,14 +66,14 @@ def die_with_parent():
 class Guest:
     """`devices`: arguments of QEMU. `programs`: {place: file}, with their libraries. `files`: {place: bytes}."""
 
-    def __init__(self, arch="x86_64", devices=(), programs=None, files=None, vfio=False, memory=256, root="/", shell=False):
+    def __init__(self, arch="x86_64", devices=(), programs=None, files=None, vfio=False, memory=256, roots=(), shell=False):
         self.arch, self.shell = arch, shell
         self.work = tempfile.mkdtemp(prefix="vshm-vm-")
         self.process = self.port = None
         self.running, self.number = {}, 0
         self.lock = threading.Lock()
         try:
-            self.start(kernel.Kernel(arch), list(devices), programs or {}, files or {}, vfio, memory, root)
+            self.start(kernel.Kernel(arch), list(devices), programs or {}, files or {}, vfio, memory, roots)
         except BaseException:
             self.close()
             raise
@@ -86,10 +86,10 @@ class Guest:
 
     # ---- beginning and end ----
 
-    def start(self, boot, devices, programs, files, vfio, memory, root):
+    def start(self, boot, devices, programs, files, vfio, memory, roots):
         ramdisk = os.path.join(self.work, "initramfs")
         with open(ramdisk, "wb") as file:
-            file.write(self.build(boot, programs, files, vfio, root))
+            file.write(self.build(boot, programs, files, vfio, roots))
         iommu, kernel_words, machine = IOMMU[self.arch] if vfio else ([], "", "")
         words = [word.format(machine=machine, more=kernel_words + (" vshm.shell" if self.shell else ""))
                  for word in MACHINE[self.arch]]
@@ -110,7 +110,7 @@ class Guest:
                                             preexec_fn=die_with_parent)
         self.begun = self.expect(listener)
 
-    def build(self, boot, programs, files, vfio, root):
+    def build(self, boot, programs, files, vfio, roots):
         image = initramfs.Initramfs()
         image.add_file(boot.busybox, "bin/busybox", initramfs.PROGRAM)
         image.add_file(os.path.join(HERE, "init"), "init", initramfs.PROGRAM)
@@ -119,7 +119,7 @@ class Guest:
             image.add_file(path, f"m/{name}.ko")
         image.add("modules", "".join(name + "\n" for name, _ in modules).encode())
         for place, source in programs.items():
-            image.add_program(source, place, root)
+            image.add_program(source, place, roots)
         for place, data in files.items():
             image.add(place, data)
         return image.pack()

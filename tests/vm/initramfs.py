@@ -34,10 +34,10 @@ class Initramfs:
         with open(source, "rb") as file:
             self.add(path, file.read(), mode)
 
-    def add_program(self, source, path, root="/"):
-        """A program and the shared libraries it needs, each where its loader looks for it. `root`: of a foreign architecture."""
+    def add_program(self, source, path, roots=()):
+        """A program and the shared libraries it needs, each where its loader looks for it; below `roots` if it is a foreign one."""
         self.add_file(source, path, PROGRAM)
-        for library, place in libraries(source, root):
+        for library, place in libraries(source, roots):
             if place.strip("/") not in self.entries:
                 self.add_file(library, place, PROGRAM)
 
@@ -51,9 +51,9 @@ class Initramfs:
         return gzip.compress(bytes(archive), 1)
 
 
-def libraries(program, root):
+def libraries(program, roots):
     """(file, place) of all shared libraries of a program, the loader too."""
-    if root == "/":
+    if not roots:
         listing = subprocess.run(["ldd", program], stdout=subprocess.PIPE, check=False).stdout.decode()
         for line in listing.splitlines():
             words = line.split()
@@ -62,11 +62,11 @@ def libraries(program, root):
                 name = words[0] if "=>" in words else path
                 yield path, path if name.startswith("/") else "/lib/" + name
         return
-    yield from foreign_libraries(program, root, set())
+    yield from foreign_libraries(program, roots, set())
 
 
-def foreign_libraries(program, root, seen):
-    """As the dynamic section of a program for another architecture names them, found below `root`."""
+def foreign_libraries(program, roots, seen):
+    """As the dynamic section of a program for another architecture names them, found below `roots`."""
     listing = subprocess.run(["readelf", "-ld", program], stdout=subprocess.PIPE, check=True).stdout.decode()
     interpreter = re.search(r"interpreter: (\S+)\]", listing)
     names = re.findall(r"NEEDED.*\[(.+)\]", listing)
@@ -74,11 +74,12 @@ def foreign_libraries(program, root, seen):
         if name in seen:
             continue
         seen.add(name)
-        found = [path for where in ("lib", "usr/lib", "lib/*", "usr/lib/*") for path in glob.glob(f"{root}/{where}/{name}")]
+        found = [path for root in roots for where in ("", "lib", "usr/lib", "lib/*", "usr/lib/*")
+                 for path in glob.glob(f"{root}/{where}/{name}")]
         if not found:
-            raise FileNotFoundError(f"{name}, which {program} needs, is not below {root}")
+            raise FileNotFoundError(f"{name}, which {program} needs, is not below {roots}")
         yield found[0], "/lib/" + name
-        yield from foreign_libraries(found[0], root, seen)
+        yield from foreign_libraries(found[0], roots, seen)
 
 
 class Modules:

@@ -25,24 +25,44 @@ def command(*words, cwd=None):
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
+def apt_options(arch):
+    """For packages of another architecture apt gets lists of its own in the cache, so that the system stays as it is."""
+    if arch == os.uname().machine:
+        return []
+    home = os.path.join(cache_directory(), "apt-" + DEBIAN[arch])
+    options = []
+    for option in (f"APT::Architecture={DEBIAN[arch]}", f"APT::Architectures::={DEBIAN[arch]}", f"Dir::State::lists={home}/lists",
+                   f"Dir::State::status={home}/status", f"Dir::Cache={home}/cache", "Debug::NoLocking=1"):
+        options += ["-o", option]
+    if not os.path.exists(home + "/status"):
+        os.makedirs(home + "/lists/partial", exist_ok=True)
+        os.makedirs(home + "/cache/archives/partial", exist_ok=True)
+        status, text = command("apt-get", *options, "update")
+        if status:
+            raise NotPossible(f"apt-get update for {arch}: {text.strip().splitlines()[-1]}")
+        with open(home + "/status", "w", encoding="ascii"):
+            pass
+    return options
+
+
 def newest_image(arch):
     """The package that the metapackage linux-image-ARCH depends on."""
-    meta = f"linux-image-{DEBIAN[arch]}:{DEBIAN[arch]}"
-    status, text = command("apt-cache", "depends", meta)
+    meta = f"linux-image-{DEBIAN[arch]}"
+    status, text = command("apt-cache", *apt_options(arch), "depends", meta)
     found = re.search(r"Depends: (linux-image-\S+)", text)
     if status or not found:
-        raise NotPossible(f"apt knows no {meta}: pkg/install-deps.sh --vm")
-    name = found[1].split(":")[0]
-    return f"{name}:{DEBIAN[arch]}"
+        raise NotPossible(f"apt knows no {meta}: apt-get update")
+    return found[1].split(":")[0]
 
 
-def unpack(package, into):
-    """Downloads a package and unpacks it; the folder appears whole or not at all."""
+def fetch(package, arch):
+    """A package, unpacked in the cache; the folder appears whole or not at all."""
+    into = os.path.join(cache_directory(), f"{package}_{DEBIAN[arch]}")
     if os.path.isdir(into):
-        return
+        return into
     os.makedirs(os.path.dirname(into), exist_ok=True)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(into)) as work:
-        status, text = command("apt-get", "download", package, cwd=work)
+        status, text = command("apt-get", *apt_options(arch), "download", package, cwd=work)
         files = glob.glob(work + "/*.deb")
         if status or not files:
             raise NotPossible(f"apt-get cannot download {package}: {text.strip().splitlines()[-1] if text.strip() else status}")
@@ -53,6 +73,7 @@ def unpack(package, into):
             file.write(os.path.basename(files[0]) + "\n")
         os.chmod(work + "/tree", 0o755)
         os.rename(work + "/tree", into)
+    return into
 
 
 def extract_vmlinux(compressed, into):
@@ -74,13 +95,8 @@ class Kernel:
     def __init__(self, arch):
         if not shutil.which(f"qemu-system-{arch}"):
             raise NotPossible(f"qemu-system-{arch} is not installed: pkg/install-deps.sh --vm")
-        package = newest_image(arch)
-        cache = cache_directory()
-        self.root = os.path.join(cache, package.replace(":", "_"))
-        tools = os.path.join(cache, f"busybox-static_{DEBIAN[arch]}")
-        unpack(package, self.root)
-        unpack(f"busybox-static:{DEBIAN[arch]}", tools)
-        self.busybox = glob.glob(tools + "/**/bin/busybox", recursive=True)[0]
+        self.root = fetch(newest_image(arch), arch)
+        self.busybox = glob.glob(fetch("busybox-static", arch) + "/**/bin/busybox", recursive=True)[0]
         self.image = glob.glob(self.root + "/boot/vmlinuz-*")[0]
         if arch == "x86_64":
             compressed, self.image = self.image, self.root + "/boot/vmlinux"

@@ -19,13 +19,13 @@ class Doorbell(world.Case):
         self.socket = self.shm + "/server"
         self.server = reference_server.Server(self.socket, self.region)
         self.addCleanup(self.server.close)
-        self.uri = "server:" + self.socket
+        self.uri = f"server:{self.socket}?peer=4"
 
     def test_64_mib_every_way(self):
         one, two = self.doorbell(self.socket), self.doorbell(self.socket)
         sent = one.run(f"head -c {64 * MIB} /dev/urandom >/tmp/f && sha256sum </tmp/f")
-        receive = world.in_guest("vshmctl recv URI data --quiet | sha256sum")
-        send = world.in_guest("vshmctl send URI data /tmp/f --quiet")
+        receive = world.in_guest("vshmctl recv URI data --quiet | sha256sum", 1)
+        send = world.in_guest("vshmctl send URI data /tmp/f --quiet", 0)
         receiver = two.begin(receive)
         one.run(send)
         self.assertEqual(receiver.ok(), sent)
@@ -44,8 +44,8 @@ class Doorbell(world.Case):
     def test_no_doorbell_is_lost(self):
         """10 000 paced round trips of which each side sleeps: none waits for a re-check, and each message is one interrupt."""
         one, two = self.doorbell(self.socket), self.doorbell(self.socket)
-        answering = two.begin(world.in_guest("vshmctl ping URI --answer --sleep --quiet"))
-        result = json.loads(one.run(world.in_guest("vshmctl ping URI --count 10000 --sleep --interval 0.0002 --json 2>/dev/null"), 180))
+        answering = two.begin(world.in_guest("vshmctl ping URI --answer --sleep --quiet", 1))
+        result = json.loads(one.run(world.in_guest("vshmctl ping URI --count 10000 --sleep --interval 0.0002 --json 2>/dev/null", 0), 180))
         rung = int(two.run(INTERRUPTS)) # only while the device is in use
         two.run("kill $(pidof vshmctl)")
         answering.wait()
@@ -59,9 +59,9 @@ class Doorbell(world.Case):
     def test_idle(self):
         """Connected, and nothing to say: no interrupt comes."""
         one, two = self.doorbell(self.socket), self.doorbell(self.socket)
-        receiver = two.begin(world.in_guest("vshmctl recv URI data --quiet | sha256sum"))
+        receiver = two.begin(world.in_guest("vshmctl recv URI data --quiet | sha256sum", 1))
         one.run("mkfifo /tmp/fifo")
-        sender = one.begin(world.in_guest("vshmctl send URI data /tmp/fifo --quiet"))
+        sender = one.begin(world.in_guest("vshmctl send URI data /tmp/fifo --quiet", 0))
         one.begin("(echo begin; sleep 6; echo end) >/tmp/fifo")
         one.run("sleep 2")
         before = [int(guest.run(INTERRUPTS)) for guest in (one, two)]
@@ -74,7 +74,7 @@ class Doorbell(world.Case):
         """The server sees it, and says so: it is dead and fenced, not just suspect; its slot can be taken at once."""
         one = self.doorbell(self.socket)
         receiver = self.start("recv", self.uri, "data", "--quiet", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        one.begin(world.in_guest("yes | vshmctl send URI data --quiet"))
+        one.begin(world.in_guest("yes | vshmctl send URI data --quiet", 0))
         self.eventually(lambda: [ring for ring in self.show()["rings"] if ring["connected"]])
         one.kill()
         receiver.wait(world.LONG)
@@ -83,8 +83,8 @@ class Doorbell(world.Case):
     def test_the_server_goes(self):
         """Those who know each other go on."""
         one, two = self.doorbell(self.socket), self.doorbell(self.socket)
-        answering = two.begin(world.in_guest("vshmctl ping URI --answer --sleep --quiet"))
-        trips = one.begin(world.in_guest("vshmctl ping URI --count 4000 --sleep --interval 0.0002 --json 2>/dev/null"))
+        answering = two.begin(world.in_guest("vshmctl ping URI --answer --sleep --quiet", 1))
+        trips = one.begin(world.in_guest("vshmctl ping URI --count 4000 --sleep --interval 0.0002 --json 2>/dev/null", 0))
         one.run("sleep 1")
         self.server.close()
         self.assertEqual(json.loads(trips.ok(120))["trips"], 4000)

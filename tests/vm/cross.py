@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Our programs for the guests' architecture: the host's own, or built by the preset for the other one.
+
+What vshmctl needs there comes from Debian's packages, unpacked in the cache.
+"""
+import os
+import shutil
+import subprocess
+
+import kernel
+
+SOURCE = os.environ.get("VSHM_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PRESET = {"aarch64": "cross-aarch64"}
+PACKAGES = ("libjson-c5", "libjson-c-dev", "libinih1", "libinih-dev")
+
+
+def programs(arch, native):
+    """The folder with the programs, and the folders below which their libraries are found (none: where they are now)."""
+    if arch == os.uname().machine:
+        return native, ()
+    triplet = arch + "-linux-gnu"
+    if not shutil.which(triplet + "-gcc"):
+        raise kernel.NotPossible(f"{triplet}-gcc is not installed: pkg/install-deps.sh --test")
+    root = sysroot(arch)
+    build = os.path.join(os.environ.get("VSHM_BINARY_DIR") or os.path.join(SOURCE, "build/dev"), "vm-" + arch)
+    libraries = f"{root}/usr/lib/{triplet}"
+    env = dict(os.environ, PKG_CONFIG_LIBDIR=libraries + "/pkgconfig", PKG_CONFIG_SYSROOT_DIR=root)
+    env.pop("CC", None)
+    for words in (["--preset", PRESET[arch], "-B", build, "-DVSHM_BUILD_CLI=ON",
+                   f"-DCMAKE_EXE_LINKER_FLAGS=-L{libraries} -Wl,-rpath-link,{libraries}"],
+                  ["--build", build, "--target", "vshmctl"]):
+        done = subprocess.run(["cmake", *words], cwd=SOURCE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if done.returncode:
+            raise RuntimeError(f"cmake {' '.join(words)}\n{done.stdout.decode('utf-8', 'replace')[-3000:]}")
+    return build + "/bin", (build + "/lib", root, "/usr/" + triplet)
+
+
+def sysroot(arch):
+    """One tree with all that is needed to build vshmctl, of links into the unpacked packages."""
+    root = os.path.join(kernel.cache_directory(), "sysroot_" + kernel.DEBIAN[arch])
+    if os.path.isdir(root):
+        return root
+    for package in PACKAGES:
+        tree = kernel.fetch(package, arch)
+        shutil.copytree(tree, root + ".new", symlinks=True, dirs_exist_ok=True)
+    os.rename(root + ".new", root)
+    return root
