@@ -12,7 +12,7 @@ test=(g++ make clang libclang-rt-dev llvm binutils gcc-aarch64-linux-gnu libc6-d
 # g++: boost's queue is C++; patch: takes the checks out of a copy, to see what they cost.
 bench=(g++ patch libck-dev libdpdk-dev libboost-dev libucx-dev libzmq3-dev libnng-dev)
 # Guests: their kernel is downloaded when they are booted first, and not installed.
-vm=(qemu-system-x86 binutils)
+vm=(qemu-system-x86 qemu-system-arm binutils)
 
 usage() {
 	cat <<-'EOF'
