@@ -7,6 +7,8 @@
  *                        a path that begins with / or . means the same
  *   inproc:NAME          within one process
  *   vshm:NAME            the URI that /run/vshm/NAME holds
+ *   server:SOCKET        what an ivshmem server passes, for a process of the host
+ *   ivshmem:0000:00:05.0 in a guest: the memory of a PCI device
  * Parameters follow after '?', separated by '&': peer=N, owner=USER (file: the owner to accept besides
  * root and the caller).
  */
