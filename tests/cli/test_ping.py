@@ -203,7 +203,7 @@ class Ends(ctl.Case):
     def test_no_region(self):
         for command in ("ping", "bench"):
             self.fails(1, command, self.path(), says="does not exist")
-            self.fails(77, command, "server:/x", says="not supported by this version")
+            self.fails(77, command, "uio:uio0", says="not supported by this version")
         self.fails(1, "ping", "--answer", self.path(), says="does not exist")
 
     def test_no_room(self):
