@@ -61,7 +61,7 @@ static void set_memory(uint64_t size)
 /* A device as QEMU has it, with its memory on. */
 static void begin(void)
 {
-	static const char *const levels[] = {"", "/bus", "/bus/pci", "/bus/pci/devices", "/bus/pci/devices/" ADDRESS};
+	static const char *const levels[] = {"", "/bus", "/bus/pci", "/bus/pci/devices", ("/bus/pci/devices/" ADDRESS)};
 	char path[PATH_MAX + 80];
 
 	path_of(root, "sys");
