@@ -66,6 +66,8 @@ static int create_one(struct request *request)
 	if (!plan->path[0])
 		return say_usage("--path is missing: write where the region is to be, such as --path /dev/shm/%s",
 				 request->name);
+	if (plan->memfd)
+		return say_usage("--path memfd: what has no path is made by its server: vshmctl serve");
 	(void)snprintf(plan->name, sizeof(plan->name), "%s", request->name);
 	const char *bad = plan_check(plan, request->force, &key, &line, room);
 	if (bad && key != PLAN_PATH)
@@ -75,13 +77,19 @@ static int create_one(struct request *request)
 	return plan_create(plan, request->force);
 }
 
+/* What has no path is made by its server. */
+static bool is_meant(const struct plan *plan, const struct request *request)
+{
+	return !plan->memfd && (!request->name || !strcmp(request->name, plan->name));
+}
+
 static int create_all(const struct config *config, const struct request *request)
 {
 	size_t done = 0, meant = 0;
 	for (size_t i = 0; i < config->count; i++)
-		meant += !request->name || !strcmp(request->name, config->plans[i]->name);
+		meant += is_meant(config->plans[i], request);
 	for (size_t i = 0; i < config->count; i++) {
-		if (request->name && strcmp(request->name, config->plans[i]->name) != 0)
+		if (!is_meant(config->plans[i], request))
 			continue;
 		int code = plan_create(config->plans[i], request->force);
 		if (code && done)
@@ -151,7 +159,7 @@ const struct command command_create = {
 		"  [region net0 peer 1]\n"
 		"  owner = vm1:vshm\n"
 		"\n"
-		"Users and groups must exist. socket, vectors and allow are for a server and do not matter here. A mistake in\n"
-		"a file is told with file, line and key, and then nothing is created.\n",
+		"Users and groups must exist. socket, vectors and allow are for vshmctl serve and do not matter here; a region\n"
+		"with path = memfd is made there. A mistake in a file is told with file, line and key, and then nothing is created.\n",
 	.run = run,
 };

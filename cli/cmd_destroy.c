@@ -63,7 +63,7 @@ static int destroy_from_file(const char *file, const char *name)
 	else if (!config.count)
 		code = say_failed("%s: has no section [region NAME]: nothing to destroy", file);
 	for (size_t i = 0; i < config.count && !rc; i++) {
-		if (name && strcmp(name, config.plans[i]->name) != 0)
+		if (config.plans[i]->memfd || (name && strcmp(name, config.plans[i]->name) != 0))
 			continue;
 		plan_uri(config.plans[i], uri);
 		code = destroy(uri) == CTL_OK ? code : CTL_FAILED; /* the others all the same */

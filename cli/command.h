@@ -25,6 +25,7 @@ extern const struct command command_ping;
 extern const struct command command_qemu_args;
 extern const struct command command_recv;
 extern const struct command command_send;
+extern const struct command command_serve;
 extern const struct command command_show;
 
 /*

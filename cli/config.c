@@ -365,7 +365,7 @@ int config_check(const struct config *config, const char *only, bool force, char
 		if (bad && (meant || key != PLAN_PATH || !plan->path[0]))
 			return blame(config, i, line, plan_key_name(key), bad, why);
 		for (size_t j = 0; j < i; j++) {
-			if (strcmp(config->plans[j]->path, plan->path) != 0)
+			if (plan->memfd || strcmp(config->plans[j]->path, plan->path) != 0)
 				continue;
 			(void)snprintf(room, sizeof(room), "[region %s] has the same path: give each its own",
 				       config->plans[j]->name);

@@ -8,7 +8,7 @@
 #include <limits.h>
 
 struct machine_memory {
-	char id[VSHM_NAME_SIZE + 24]; /* fit for QEMU: letters, digits, - _ . */
+	char id[VSHM_NAME_SIZE + 32]; /* fit for QEMU: letters, digits, - _ . */
 	char path[PATH_MAX + 16];
 	uint64_t size;
 	bool readonly;

@@ -24,6 +24,7 @@ void plan_init(struct plan *plan)
 {
 	memset(plan, 0, sizeof(*plan));
 	plan->owner = nobody_special;
+	plan->vectors = 1;
 	for (unsigned i = 0; i < VSHM_MAX_PEERS; i++)
 		plan->peer_owner[i] = nobody_special;
 }
@@ -50,6 +51,11 @@ static const char *set_path(struct plan *plan, const char *value)
 {
 	if (!strncmp(value, "file:", 5))
 		value += 5;
+	plan->memfd = !strcmp(value, "memfd");
+	if (plan->memfd) {
+		(void)snprintf(plan->path, sizeof(plan->path), "%s", value);
+		return NULL;
+	}
 	if (!*value)
 		return "write the path of a file, or of a directory for profile split";
 	if (strpbrk(value, "?"))
@@ -90,34 +96,58 @@ static const char *set_profile(struct plan *plan, const char *value)
 	return NULL;
 }
 
-static const char *check_vectors(const char *value)
+static const char *set_socket(struct plan *plan, const char *value)
+{
+	if (*value != '/')
+		return "write an absolute path";
+	if (strlen(value) >= sizeof(plan->socket))
+		return "the path of a socket has at most 107 characters";
+	(void)snprintf(plan->socket, sizeof(plan->socket), "%s", value);
+	return NULL;
+}
+
+static const char *set_vectors(struct plan *plan, const char *value)
 {
 	uint64_t number;
 	if (parse_number(value, &number) || number < 1 || number > 64)
 		return "write a number of doorbell vectors, 1 to 64";
+	plan->vectors = (uint32_t)number;
 	return NULL;
 }
 
-/* "uid:0 gid:kvm": who may connect to the socket. */
-static const char *check_allow(const char *value)
+/* "uid:0" or "gid:kvm" */
+static const char *add_allowed(struct plan *plan, const char *word)
+{
+	struct vshm_owner owner = VSHM_OWNER_INIT;
+	bool user = strncmp(word, "uid:", 4) == 0, group = strncmp(word, "gid:", 4) == 0;
+	if (!(user || group) || !word[4] || strchr(word + 4, ':'))
+		return "write words such as uid:0 gid:kvm";
+	/* ":kvm" is how parse_owner takes a group alone */
+	if (parse_owner(user ? word + 4 : word + 3, &owner))
+		return user ? "no such user on this machine" : "no such group on this machine";
+	if ((user ? plan->allow_uid_count : plan->allow_gid_count) == PLAN_ALLOWED)
+		return "the list is too long: allow a group";
+	if (user)
+		plan->allow_uids[plan->allow_uid_count++] = owner.uid;
+	else
+		plan->allow_gids[plan->allow_gid_count++] = owner.gid;
+	return NULL;
+}
+
+/* "uid:0 gid:kvm": who may connect to the socket. Commas will do, too, as an option needs no quotes then. */
+static const char *set_allow(struct plan *plan, const char *value)
 {
 	char copy[1024], *rest = copy;
-	struct vshm_owner owner;
+	const char *bad = NULL;
 	if (strlen(value) >= sizeof(copy))
 		return "the list is too long";
 	(void)snprintf(copy, sizeof(copy), "%s", value);
-	bool any = false;
-	for (const char *word; (word = strsep(&rest, " \t")); any |= *word != 0) {
-		bool user = strncmp(word, "uid:", 4) == 0, group = strncmp(word, "gid:", 4) == 0;
-		if (!*word)
-			continue;
-		if (!(user || group) || !word[4] || strchr(word + 4, ':'))
-			return "write words such as uid:0 gid:kvm";
-		/* ":kvm" is how parse_owner takes a group alone */
-		if (parse_owner(user ? word + 4 : word + 3, &owner))
-			return user ? "no such user on this machine" : "no such group on this machine";
-	}
-	return any ? NULL : "write words such as uid:0 gid:kvm";
+	plan->allow_uid_count = plan->allow_gid_count = 0;
+	for (const char *word; !bad && (word = strsep(&rest, " \t,"));)
+		bad = *word ? add_allowed(plan, word) : NULL;
+	if (!bad && !plan->allow_uid_count && !plan->allow_gid_count)
+		bad = "write words such as uid:0 gid:kvm";
+	return bad;
 }
 
 static const char *owner_key(struct vshm_owner *owner, enum plan_key key, const char *value)
@@ -154,13 +184,13 @@ const char *plan_set(struct plan *plan, enum plan_key key, const char *value, ch
 		bad = owner_key(&plan->owner, key, value);
 		break;
 	case PLAN_SOCKET:
-		bad = *value == '/' ? NULL : "write an absolute path";
+		bad = set_socket(plan, value);
 		break;
 	case PLAN_VECTORS:
-		bad = check_vectors(value);
+		bad = set_vectors(plan, value);
 		break;
 	case PLAN_ALLOW:
-		bad = check_allow(value);
+		bad = set_allow(plan, value);
 		break;
 	case PLAN_KEYS:
 		break;
@@ -224,6 +254,16 @@ static const char *check_peer(const struct plan *plan, unsigned peer, char *room
 	return plan->split ? NULL : "peers have owners of their own only in a split region: write profile = split";
 }
 
+/* Nobody but a server can have it. */
+static const char *check_memfd(const struct plan *plan, enum plan_key *key, unsigned *line)
+{
+	if (plan->split)
+		return "memfd is one memory for all: write profile = flat";
+	*key = PLAN_SOCKET;
+	*line = plan->line;
+	return plan->socket[0] ? NULL : "is missing: memory without a path is had from a server, vshmctl serve";
+}
+
 const char *plan_check(const struct plan *plan, bool force, enum plan_key *key, unsigned *line, char *room)
 {
 	const char *bad;
@@ -243,6 +283,8 @@ const char *plan_check(const struct plan *plan, bool force, enum plan_key *key, 
 			return bad;
 		}
 	}
+	if (plan->memfd)
+		return check_memfd(plan, key, line);
 	if ((bad = check_place(plan, force, room)) || force)
 		return bad;
 	return names_taken(plan->name, plan->path, room);

@@ -9,15 +9,23 @@
 
 #include <vshm/region.h>
 
+#define PLAN_SOCKET_SIZE 108 /* sun_path of unix(7) */
+#define PLAN_ALLOWED 64	     /* users, and as many groups, in one list */
+
 struct plan {
 	char name[VSHM_NAME_SIZE];
-	char path[PATH_MAX]; /* absolute */
+	char path[PATH_MAX]; /* absolute, or "memfd" */
 	uint64_t size; /* 0: the library's default */
 	uint32_t peers; /* 0: the library's default */
 	bool split;
 	struct vshm_owner owner;
 	struct vshm_owner peer_owner[VSHM_MAX_PEERS];
 	uint32_t peer_keys[VSHM_MAX_PEERS]; /* PLAN_… that the section of this peer gave */
+	bool memfd; /* memory of the server, without a path */
+	char socket[PLAN_SOCKET_SIZE]; /* empty: no server */
+	uint32_t vectors;
+	uint32_t allow_uids[PLAN_ALLOWED], allow_gids[PLAN_ALLOWED]; /* both empty: whoever the mode lets in */
+	size_t allow_uid_count, allow_gid_count;
 	unsigned line; /* of its section in the config file */
 	unsigned peer_line[VSHM_MAX_PEERS];
 	uint32_t keys; /* PLAN_… seen so far */

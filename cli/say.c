@@ -56,6 +56,14 @@ int say_usage(const char *format, ...)
 	return CTL_USAGE;
 }
 
+void say_news(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	say_line("", "", format, args);
+	va_end(args);
+}
+
 void say_note(const char *format, ...)
 {
 	va_list args;

@@ -24,6 +24,9 @@ int say_refused(int error, const char *why);
 /* "vshmctl COMMAND: WHY (see …--help)". Returns CTL_USAGE. */
 int say_usage(const char *format, ...) SAY_FORMAT;
 
+/* "vshmctl COMMAND: …": what a command is there to tell, as it happens. */
+void say_news(const char *format, ...) SAY_FORMAT;
+
 /* "vshmctl COMMAND: note: …": nothing failed. */
 void say_note(const char *format, ...) SAY_FORMAT;
 

@@ -10,6 +10,7 @@
 #include <vshm/pool.h>
 #include <vshm/region.h>
 #include <vshm/ring.h>
+#include <vshm/server.h>
 #include <vshm/types.h>
 #include <vshm/version.h>
 #include <vshm/wait.h>

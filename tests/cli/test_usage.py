@@ -52,7 +52,7 @@ class Usage(ctl.Case):
         self.fails(2, "", says="unknown command ''")
 
     def test_commands_of_later_versions_do_not_exist(self):
-        for command in ("serve", "ring", "wait", "doctor", "bind"):
+        for command in ("ring", "wait", "doctor", "bind"):
             self.fails(2, command, says=command)
             self.assertNotIn(f"\n  {command} ", self.ok("--help").out)
 
