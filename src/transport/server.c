@@ -16,6 +16,7 @@
 
 #define PROTOCOL_VERSION 0
 #define CONNECT_NS (INT64_C(5) * 1000 * 1000 * 1000)
+#define RETRY_NS (INT64_C(10) * 1000 * 1000)
 #define MEMORY_FOLLOWS (-1)
 
 /* As many others can be rung: a region has 64 peers, and a server may have clients that are none. */
@@ -236,6 +237,17 @@ static int introduce(struct vshmi_transport *t, const char *path, char *why)
 	return t->segment[0].base ? 0 : vshmi_why(why, -EPROTO, "the server at %s passed no memory", path);
 }
 
+/* A server whose queue is full has it empty again in no time, unless it hangs. */
+static int connect_patiently(const char *path)
+{
+	int64_t give_up = vshmi_clock_ns() + CONNECT_NS;
+	int fd;
+
+	while ((fd = vshmi_socket_connect(path)) == -EBUSY && vshmi_clock_ns() < give_up)
+		vshmi_sleep_ns(RETRY_NS);
+	return fd;
+}
+
 static int server_open(struct vshmi_transport *t, const struct vshmi_uri *uri, bool observe, char *why)
 {
 	struct server *server;
@@ -245,7 +257,7 @@ static int server_open(struct vshmi_transport *t, const struct vshmi_uri *uri, b
 	if (error)
 		return error;
 	server = t->state;
-	server->socket = vshmi_socket_connect(uri->path);
+	server->socket = connect_patiently(uri->path);
 	if (server->socket < 0)
 		error = vshmi_why(why, server->socket, "cannot connect to %s: %s", uri->path,
 				  server->socket == -ENOENT ? "no server listens there (vshmctl serve)" :

@@ -233,6 +233,31 @@ START_TEST(clients_that_hang_up_by_half)
 }
 END_TEST
 
+/* One who does not take what it is to know from the start is dropped after 10 seconds. */
+START_TEST(introduction_not_read)
+{
+	struct vshm_server_options options = options_for(16, 8);
+	struct pollfd ready;
+	int64_t begin = support_now_ns();
+	int client;
+
+	open_server(&options);
+	client = connect_raw();
+	ready = (struct pollfd){.fd = vshm_server_fd(server), .events = POLLIN};
+	while (!events.count[VSHM_SERVER_DROPPED] && support_now_ns() - begin < SUPPORT_LONG) {
+		(void)poll(&ready, 1, 1000);
+		ck_ok(vshm_server_dispatch(server));
+	}
+	ck_assert_int_eq(events.last.reason, VSHM_SERVER_SLOW);
+	ck_assert_int_ge(support_now_ns() - begin, 10 * SUPPORT_SECOND);
+	ck_assert_int_eq(poll(&ready, 1, 1500), 1); /* the last tick */
+	ck_ok(vshm_server_dispatch(server));
+	ck_assert_int_eq(poll(&ready, 1, 1500), 0); /* nobody is waited for, so nothing ticks */
+	close(client);
+	close_server();
+}
+END_TEST
+
 /* ---- descriptors ---- */
 
 static void limit_fds(rlim_t soft)
@@ -263,6 +288,25 @@ START_TEST(no_budget)
 	run_server();
 	leave(connect_raw());
 	ck_assert_int_eq(events.last.change, VSHM_SERVER_LEFT);
+	close_server();
+}
+END_TEST
+
+/* Nor may those who do not read have so many under way that the others get none (unix(7), ETOOMANYREFS). */
+START_TEST(no_budget_under_way)
+{
+	struct vshm_server_options options = options_for(1, 100);
+	int clients[10];
+
+	open_server(&options);
+	limit_fds(80);
+	for (unsigned i = 0; i < 10; i++) {
+		clients[i] = connect_raw();
+		ck_assert_int_eq(events.last.change, VSHM_SERVER_JOINED);
+	}
+	expect_refusal(VSHM_SERVER_DESCRIPTORS);
+	for (unsigned i = 0; i < 10; i++)
+		close(clients[i]);
 	close_server();
 }
 END_TEST
@@ -556,7 +600,9 @@ int main(void)
 	tcase_add_test(tc, clients_that_speak);
 	tcase_add_test(tc, clients_that_speak_at_once);
 	tcase_add_test(tc, clients_that_hang_up_by_half);
+	tcase_add_test(tc, introduction_not_read);
 	tcase_add_test(tc, no_budget);
+	tcase_add_test(tc, no_budget_under_way);
 	tcase_add_test(tc, no_descriptors);
 	tcase_add_test(tc, places);
 	tcase_add_test(tc, directories_of_others);
