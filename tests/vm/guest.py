@@ -17,10 +17,14 @@ import kernel
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Emulation on a loaded machine is slow; what hangs is hung long before.
+START_SECONDS = 20
 BOOT_SECONDS = 90
+# As many lines of the console stand in a failure: enough for a whole panic.
+LAST_LINES = 60
 
+# no_timer_check: the kernel panics when a loaded machine lets too few ticks through while it tests its timer.
 MACHINE = {
-    "x86_64": ["-M", "q35", "-append", "console=ttyS0 quiet panic=-1 {more}"],
+    "x86_64": ["-M", "q35", "-append", "console=ttyS0 quiet no_timer_check panic=-1 {more}"],
     "aarch64": ["-M", "virt,gic-version=3{machine}", "-cpu", "cortex-a57", "-append", "console=ttyAMA0 quiet panic=-1 {more}"],
 }
 # What a guest needs for VFIO: an IOMMU that remaps interrupts.
@@ -28,6 +32,7 @@ IOMMU = {
     "x86_64": (["-device", "intel-iommu"], "intel_iommu=on", ""),
     "aarch64": ([], "", ",iommu=smmuv3"),
 }
+LOGS = ("qemu", "console")
 MODULES = ["virtio_pci", "virtio_console"]
 VFIO_MODULES = ["vfio_pci", "vfio_iommu_type1"]
 
@@ -64,16 +69,26 @@ def die_with_parent():
 
 
 class Guest:
-    """`devices`: arguments of QEMU. `programs`: {place: file}, with their libraries. `files`: {place: bytes}."""
+    """`devices`: arguments of QEMU. `programs`: {place: file}, with their libraries. `files`: {place: bytes}.
 
-    def __init__(self, arch="x86_64", devices=(), programs=None, files=None, vfio=False, memory=256, roots=(), shell=False):
-        self.arch, self.shell = arch, shell
+    `modules`: names, in addition to what the harness and `vfio` need. `kernel_args`: words of the kernel's command line.
+    `keep`: a folder where console and QEMU's messages stay. `wait=False`: boots meanwhile; up() waits for it.
+    """
+
+    def __init__(self, arch="x86_64", devices=(), programs=None, files=None, vfio=False, memory=256, roots=(), shell=False,
+                 modules=(), kernel_args="", keep=None, wait=True):
+        self.arch, self.shell, self.keep = arch, shell, keep
         self.work = tempfile.mkdtemp(prefix="vshm-vm-")
-        self.process = self.port = None
+        self.process = self.port = self.boot = None
         self.running, self.number = {}, 0
         self.lock = threading.Lock()
         try:
-            self.start(kernel.Kernel(arch), list(devices), programs or {}, files or {}, vfio, memory, roots)
+            boot = kernel.Kernel(arch)
+            modules = MODULES + (VFIO_MODULES if vfio else []) + list(modules)
+            ramdisk = self.build(boot, programs or {}, files or {}, modules, roots)
+            self.start(boot, list(devices), ramdisk, vfio, memory, kernel_args)
+            if wait and not shell:
+                self.up()
         except BaseException:
             self.close()
             raise
@@ -86,13 +101,10 @@ class Guest:
 
     # ---- beginning and end ----
 
-    def start(self, boot, devices, programs, files, vfio, memory, roots):
-        ramdisk = os.path.join(self.work, "initramfs")
-        with open(ramdisk, "wb") as file:
-            file.write(self.build(boot, programs, files, vfio, roots))
-        iommu, kernel_words, machine = IOMMU[self.arch] if vfio else ([], "", "")
-        words = [word.format(machine=machine, more=kernel_words + (" vshm.shell" if self.shell else ""))
-                 for word in MACHINE[self.arch]]
+    def start(self, boot, devices, ramdisk, vfio, memory, kernel_args):
+        iommu, iommu_args, machine = IOMMU[self.arch] if vfio else ([], "", "")
+        more = " ".join([iommu_args, kernel_args, "vshm.shell" if self.shell else ""])
+        words = [word.format(machine=machine, more=more) for word in MACHINE[self.arch]]
         args = [f"qemu-system-{self.arch}", *words, "-accel", "tcg", "-m", str(memory), "-kernel", boot.image, "-initrd", ramdisk,
                 "-nodefaults", "-no-reboot", "-nographic", *iommu, *devices]
         if self.shell:
@@ -108,36 +120,43 @@ class Guest:
         with open(os.path.join(self.work, "qemu"), "wb") as errors:
             self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
                                             preexec_fn=die_with_parent)
-        self.begun = self.expect(listener)
+        self.connect(listener)
 
-    def build(self, boot, programs, files, vfio, roots):
+    def build(self, boot, programs, files, modules, roots):
+        """Writes the initramfs: its path."""
         image = initramfs.Initramfs()
         image.add_file(boot.busybox, "bin/busybox", initramfs.PROGRAM)
         image.add_file(os.path.join(HERE, "init"), "init", initramfs.PROGRAM)
-        modules = initramfs.Modules(boot.root).in_order(MODULES + (VFIO_MODULES if vfio else []))
-        for name, path in modules:
+        in_order = initramfs.Modules(boot.root).in_order(modules)
+        for name, path in in_order:
             image.add_file(path, f"m/{name}.ko")
-        image.add("modules", "".join(name + "\n" for name, _ in modules).encode())
+        image.add("modules", "".join(name + "\n" for name, _ in in_order).encode())
         for place, source in programs.items():
             image.add_program(source, place, roots)
         for place, data in files.items():
             image.add(place, data)
-        return image.pack()
+        ramdisk = os.path.join(self.work, "initramfs")
+        with open(ramdisk, "wb") as file:
+            file.write(image.pack())
+        return ramdisk
 
-    def expect(self, listener):
+    def connect(self, listener):
         """QEMU connects at once, the guest says that it is there a while later."""
-        listener.settimeout(20)
-        try:
-            self.port, _ = listener.accept()
-        except socket.timeout:
-            raise Failed(f"QEMU does not start\n{self.last_lines()}") from None
-        finally:
-            listener.close()
-        begun = Running(self, "boot")
-        self.running[0] = begun
+        give_up = time.monotonic() + START_SECONDS
+        listener.settimeout(0.1)
+        with listener:
+            while not self.port:
+                try:
+                    self.port, _ = listener.accept()
+                except socket.timeout:
+                    if self.process.poll() is not None or time.monotonic() > give_up:
+                        raise Failed(f"QEMU does not start\n{self.last_lines()}") from None
+        self.boot = self.running[0] = Running(self, "boot")
         threading.Thread(target=self.listen, daemon=True).start()
-        begun.wait(BOOT_SECONDS)
-        return begun
+
+    def up(self):
+        """Waits until it performs commands."""
+        self.boot.wait(BOOT_SECONDS)
 
     def listen(self):
         """Answers, until QEMU is gone."""
@@ -167,14 +186,19 @@ class Guest:
             self.kill()
         if self.port:
             self.port.close()
+        if self.keep:
+            os.makedirs(self.keep, exist_ok=True)
+            for name in LOGS:
+                if os.path.exists(os.path.join(self.work, name)):
+                    shutil.copy(os.path.join(self.work, name), self.keep)
         shutil.rmtree(self.work, ignore_errors=True)
 
     def last_lines(self):
         text = ""
-        for name in ("qemu", "console"):
+        for name in LOGS:
             try:
                 with open(os.path.join(self.work, name), encoding="utf-8", errors="replace") as file:
-                    text += "".join(file.readlines()[-15:])
+                    text += "".join(file.readlines()[-LAST_LINES:])
             except FileNotFoundError:
                 pass
         return text
@@ -188,7 +212,10 @@ class Guest:
             self.number += 1
             self.running[self.number] = running
             line = b"%d %s\n" % (self.number, base64.b64encode(script.encode()))
-        self.port.sendall(line)
+        try:
+            self.port.sendall(line)
+        except OSError:
+            raise Failed(f"the guest is gone before {script!r}\n{self.last_lines()}") from None
         return running
 
     def run(self, script, seconds=60):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Debian's kernel and busybox for guests: downloaded by apt in the versions that it resolves, unpacked into a cache, never installed."""
+import functools
 import glob
 import lzma
 import os
@@ -45,6 +46,7 @@ def apt_options(arch):
     return options
 
 
+@functools.lru_cache(maxsize=None)  # apt thinks for half a second
 def newest_image(arch):
     """The package that the metapackage linux-image-ARCH depends on."""
     meta = f"linux-image-{DEBIAN[arch]}"
@@ -103,6 +105,7 @@ class Kernel:
             if not os.path.exists(self.image):
                 extract_vmlinux(compressed, self.image)
 
-    def versions(self):
+    def version(self):
+        """The package of the kernel, with its version."""
         with open(self.root + "/PACKAGE", encoding="ascii") as file:
             return file.read().strip()
