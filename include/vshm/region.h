@@ -53,7 +53,7 @@ struct vshm_create_options {
 /*
  * Creates and formats a region: all memory is allocated, so that a full disk is noticed here and not
  * later as SIGBUS; then it appears under its name in one step. On failure nothing is left behind.
- * `uri`: file: or inproc:. `options`: NULL for defaults. `why`: NULL, or VSHM_WHY_SIZE bytes that
+ * `uri`: file:, inproc:, or ivshmem: whose memory begins with 4096 zero bytes. `options`: NULL for defaults. `why`: NULL, or VSHM_WHY_SIZE bytes that
  * receive one line on failure. Blocks for as long as the file system takes to allocate.
  * Errors: -EINVAL, -E2BIG, -EEXIST (use VSHM_CREATE_FORCE), -EACCES, -ENOENT (no such directory),
  * -ENOSPC, -EOPNOTSUPP, -ENOMEM, -EIO.

@@ -16,15 +16,9 @@ static int files_init(struct vshmi_transport *t, const struct vshmi_uri *uri, ch
 {
 	struct vshmi_files *files = vshmi_alloc(sizeof(*files));
 
-	t->state = files;
+	vshmi_transport_init(t, files, VSHM_FACT_CACHED | VSHM_FACT_RMW, true);
 	if (!files)
 		return vshmi_why(why, -ENOMEM, "out of memory");
-	t->facts = VSHM_FACT_CACHED | VSHM_FACT_RMW;
-	t->same_kernel = true;
-	t->bell = t->news = -1;
-	t->doorbell = UINT32_MAX;
-	t->segment_count = 0;
-	memset(t->segment, 0, sizeof(t->segment));
 	files->dir = -1;
 	for (unsigned i = 0; i < VSHM_MAX_PEERS; i++)
 		files->fd[i] = -1;

@@ -125,13 +125,7 @@ static int map_all(struct vshmi_transport *t, const struct memory *memory, bool 
 
 static int init(struct vshmi_transport *t, char *why)
 {
-	t->state = vshmi_alloc(sizeof(struct handle));
-	t->facts = VSHM_FACT_CACHED | VSHM_FACT_RMW;
-	t->same_kernel = true;
-	t->bell = t->news = -1;
-	t->doorbell = UINT32_MAX;
-	t->segment_count = 0;
-	memset(t->segment, 0, sizeof(t->segment));
+	vshmi_transport_init(t, vshmi_alloc(sizeof(struct handle)), VSHM_FACT_CACHED | VSHM_FACT_RMW, true);
 	return t->state ? 0 : vshmi_why(why, -ENOMEM, "out of memory");
 }
 

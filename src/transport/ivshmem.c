@@ -36,27 +36,22 @@ struct device {
 
 static int init(struct vshmi_transport *t, char *why)
 {
-	struct device *device = vshmi_alloc(sizeof(*device));
-
-	t->state = device;
-	if (!device)
-		return vshmi_why(why, -ENOMEM, "out of memory");
-	device->pci.dir = device->bar = -1;
-	device->vfio.container = device->vfio.group = device->vfio.device = -1;
 	/*
 	 * The kernel maps a bar as device memory; what it really is, the hypervisor decides. On x86 a locked instruction is right on
 	 * any kind of memory, on others an exclusive access to device memory can fault.
 	 */
 #ifdef __x86_64__
-	t->facts = VSHM_FACT_RMW;
+	const uint32_t facts = VSHM_FACT_RMW;
 #else
-	t->facts = 0;
+	const uint32_t facts = 0;
 #endif
-	t->same_kernel = false;
-	t->bell = t->news = -1;
-	t->doorbell = UINT32_MAX;
-	t->segment_count = 0;
-	memset(t->segment, 0, sizeof(t->segment));
+	struct device *device = vshmi_alloc(sizeof(*device));
+
+	vshmi_transport_init(t, device, facts, false);
+	if (!device)
+		return vshmi_why(why, -ENOMEM, "out of memory");
+	device->pci.dir = device->bar = -1;
+	device->vfio.container = device->vfio.group = device->vfio.device = -1;
 	return 0;
 }
 
@@ -261,19 +256,25 @@ static int check_empty(const struct vshmi_transport *t, const char *address, cha
 		     0;
 }
 
-static int ivshmem_create(struct vshmi_transport *t, const struct vshmi_uri *uri, const struct vshmi_shape *shape, char *why)
+int vshmi_ivshmem_create(struct vshmi_transport *t, const char *sysfs, const struct vshmi_uri *uri, const struct vshmi_shape *shape,
+			 char *why)
 {
 	int error;
 
 	if (shape->split)
 		return vshmi_why(why, -EOPNOTSUPP, "one device is one flat region: a split one has a device for each peer");
-	error = vshmi_ivshmem_open(t, "/sys", uri, false, true, why);
+	error = vshmi_ivshmem_open(t, sysfs, uri, false, true, why);
 	if (error)
 		return error;
 	if (shape->segment_size > t->segment[0].size)
 		error = vshmi_why(why, -ENOSPC, "the memory of %s has %llu bytes, not %llu: ask for less, or enlarge it in the hypervisor",
 				  uri->path, (unsigned long long)t->segment[0].size, (unsigned long long)shape->segment_size);
 	return finish(t, error ? error : check_empty(t, uri->path, why));
+}
+
+static int ivshmem_create(struct vshmi_transport *t, const struct vshmi_uri *uri, const struct vshmi_shape *shape, char *why)
+{
+	return vshmi_ivshmem_create(t, "/sys", uri, shape, why);
 }
 
 /* The memory has its name already: the superblock's magic, stored last, makes a region of it. */

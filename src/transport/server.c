@@ -36,22 +36,17 @@ struct server {
 	unsigned heard; /* messages */
 	uint32_t departed[MOST_CLIENTS]; /* since the keeper was told */
 	unsigned departed_count;
-	struct client client[MOST_CLIENTS];
+	struct vshmi_mutex lock; /* of the clients: whoever rings must not find another's descriptor; held for an instant */
+	struct client client[MOST_CLIENTS]; /* written by the keeper alone */
 };
 
 static int init(struct vshmi_transport *t, char *why)
 {
 	struct server *server = vshmi_alloc(sizeof(*server));
 
-	t->state = server;
+	vshmi_transport_init(t, server, VSHM_FACT_CACHED | VSHM_FACT_RMW, true);
 	if (!server)
 		return vshmi_why(why, -ENOMEM, "out of memory");
-	t->facts = VSHM_FACT_CACHED | VSHM_FACT_RMW;
-	t->same_kernel = true;
-	t->bell = t->news = -1;
-	t->doorbell = UINT32_MAX;
-	t->segment_count = 0;
-	memset(t->segment, 0, sizeof(t->segment));
 	server->socket = server->memory = server->passed = -1;
 	for (unsigned i = 0; i < MOST_CLIENTS; i++)
 		server->client[i] = (struct client){UINT32_MAX, -1};
@@ -98,27 +93,27 @@ static struct client *find(struct server *server, uint32_t id)
 /* Another eventfd of a client. Only the first vector is used; a place that is free has the id UINT32_MAX. */
 static void add_bell(struct server *server, uint32_t id, int fd)
 {
-	struct client *client = find(server, id);
+	struct client *client = find(server, id), *place = client ? NULL : find(server, UINT32_MAX);
 
-	if (!client)
-		client = find(server, UINT32_MAX);
-	if (!client || client->id == id) {
+	if (!place) {
 		close(fd);
 		return;
 	}
-	/* published with the id last: other threads ring meanwhile */
-	__atomic_store_n(&client->bell, fd, __ATOMIC_RELAXED);
-	__atomic_store_n(&client->id, id, __ATOMIC_RELEASE);
+	vshmi_lock(&server->lock);
+	*place = (struct client){id, fd};
+	vshmi_unlock(&server->lock);
 }
 
-/* Its descriptor stays open until the end, because somebody may be about to ring; its place is not used again. */
 static void note_departure(struct server *server, uint32_t id)
 {
 	struct client *client = find(server, id);
 
 	if (!client)
 		return;
-	__atomic_store_n(&client->id, UINT32_MAX - 1, __ATOMIC_RELEASE);
+	vshmi_lock(&server->lock);
+	close(client->bell);
+	*client = (struct client){UINT32_MAX, -1};
+	vshmi_unlock(&server->lock);
 	if (server->departed_count < MOST_CLIENTS)
 		server->departed[server->departed_count++] = id;
 }
@@ -279,9 +274,15 @@ static void server_ring(struct vshmi_transport *t, uint32_t doorbell)
 {
 	struct server *server = t->state;
 
-	for (unsigned i = 0; i < MOST_CLIENTS; i++)
-		if (__atomic_load_n(&server->client[i].id, __ATOMIC_ACQUIRE) == doorbell)
-			vshmi_eventfd_ring(__atomic_load_n(&server->client[i].bell, __ATOMIC_RELAXED));
+	struct client *client;
+
+	if (doorbell > UINT16_MAX)
+		return;
+	vshmi_lock(&server->lock);
+	client = find(server, doorbell);
+	if (client)
+		vshmi_eventfd_ring(client->bell);
+	vshmi_unlock(&server->lock);
 }
 
 static unsigned server_attend(struct vshmi_transport *t, uint32_t departed[], unsigned most)
@@ -299,7 +300,8 @@ static unsigned server_attend(struct vshmi_transport *t, uint32_t departed[], un
 	}
 	count = server->departed_count < most ? server->departed_count : most;
 	memcpy(departed, server->departed, count * sizeof(departed[0]));
-	server->departed_count = 0;
+	server->departed_count -= count;
+	memmove(server->departed, server->departed + count, server->departed_count * sizeof(departed[0]));
 	return count;
 }
 

@@ -64,6 +64,18 @@ struct vshmi_transport {
 	void *state; /* the transport's own */
 };
 
+/* What open and create begin with: no segment, nobody who rings. */
+static inline void vshmi_transport_init(struct vshmi_transport *t, void *state, uint32_t facts, bool same_kernel)
+{
+	t->state = state;
+	t->facts = facts;
+	t->same_kernel = same_kernel;
+	t->bell = t->news = -1;
+	t->doorbell = UINT32_MAX;
+	t->segment_count = 0;
+	memset(t->segment, 0, sizeof(t->segment));
+}
+
 /* Follows vshm: names and finds the transport of a URI. 0, -EINVAL, -ENOENT, -EACCES, -EIO. */
 int vshmi_transport_find(const char *text, struct vshmi_uri *uri, const struct vshmi_transport_ops **ops, char *why);
 

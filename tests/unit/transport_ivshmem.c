@@ -209,6 +209,40 @@ START_TEST(what_cannot_be_mapped)
 }
 END_TEST
 
+static int try_create(struct vshmi_transport *t, const struct vshmi_shape *shape, char *why)
+{
+	const struct vshmi_transport_ops *ops;
+	struct vshmi_uri uri;
+
+	ck_ok(vshmi_transport_find("ivshmem:" ADDRESS, &uri, &ops, why));
+	memset(t, 0, sizeof(*t));
+	t->ops = ops;
+	return vshmi_ivshmem_create(t, root, &uri, shape, why);
+}
+
+/* Zeros are nobody's; anything else is left as it is. */
+START_TEST(a_region_in_a_device)
+{
+	struct vshmi_shape shape = shape_of(1, false), large = shape, split = shape_of(2, true);
+	char why[VSHM_WHY_SIZE] = "";
+	struct vshmi_transport t;
+
+	begin();
+	large.segment_size *= 2;
+	ck_is(try_create(&t, &large, why), -ENOSPC);
+	check_why(why);
+	ck_is(try_create(&t, &split, why), -EOPNOTSUPP);
+	ck_ok(try_create(&t, &shape, why));
+	ck_assert(writable(t.segment[0].base));
+	t.segment[0].base[VSHM_SUPERBLOCK_SIZE - 1] = 1;
+	ck_ok(t.ops->publish(&t, why));
+	t.ops->close(&t);
+	ck_is(try_create(&t, &shape, why), -EEXIST);
+	check_why(why);
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("transport: ivshmem");
@@ -219,6 +253,7 @@ int main(void)
 	tcase_add_test(tc, unplugged);
 	tcase_add_test(tc, what_is_no_device);
 	tcase_add_test(tc, what_cannot_be_mapped);
+	tcase_add_test(tc, a_region_in_a_device);
 	suite_add_tcase(suite, tc);
 	return unit_run("transport-ivshmem", suite);
 }

@@ -187,6 +187,41 @@ START_TEST(a_lawful_server)
 }
 END_TEST
 
+/* A place is free again when its client left: the thousandth is rung like the first, and all departures are told. */
+START_TEST(clients_that_come_and_go)
+{
+	char why[VSHM_WHY_SIZE] = "";
+	uint32_t departed[2];
+	struct vshmi_transport t;
+	int fds;
+
+	begin(lawful, LAWFUL);
+	ck_assert_msg(!connect_to(&t, why), "%s", why);
+	fds = support_count_fds();
+	for (uint32_t id = 100; id < 1100; id += 4) {
+		unsigned told = 0;
+
+		for (uint32_t i = 0; i < 4; i++)
+			pass(server.client, &(int64_t){id + i}, 8, server.eventfds[4]);
+		for (uint32_t i = 0; i < 4; i++)
+			ck_assert_uint_eq(t.ops->attend(&t, departed, 2), 0);
+		t.ops->ring(&t, id + 3);
+		ck_assert_uint_eq(count_of_bell(server.eventfds[4]), 1);
+		for (uint32_t i = 0; i < 4; i++)
+			say((struct message){id + i, NO_FD});
+		while (told < 4) {
+			unsigned n = t.ops->attend(&t, departed, 2);
+
+			ck_assert(n == 2 && departed[0] == id + told && departed[1] == id + told + 1);
+			told += n;
+		}
+	}
+	ck_assert_int_eq(support_count_fds(), fds);
+	t.ops->close(&t);
+	end();
+}
+END_TEST
+
 /* Those who know each other go on. */
 START_TEST(a_server_that_goes)
 {
@@ -282,6 +317,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, a_lawful_server);
+	tcase_add_test(tc, clients_that_come_and_go);
 	tcase_add_test(tc, a_server_that_goes);
 	tcase_add_loop_test(tc, an_unlawful_server, 0, (int)(sizeof(liars) / sizeof(liars[0])));
 	tcase_add_test(tc, a_server_that_refuses);
