@@ -111,8 +111,8 @@ VSHM_API VSHM_MUST_USE int vshm_producer_send(struct vshm_producer *producer, co
 					      int64_t timeout_ns);
 
 /*
- * Reserves `count` records of `size` bytes each, in place: data[0 .. n-1]. As many as fit now in one piece and in a quarter
- * of the ring (but at least one), waiting only for the first. `count` 1 .. 1024. Returns n. Errors: as vshm_producer_reserve.
+ * Reserves `count` records of `size` bytes each, in place: data[0 .. n-1]. As many as fit now in one piece and in a sixteenth
+ * of the ring, in small rings 4096 bytes or a quarter (but at least one), waiting only for the first. `count` 1 .. 1024. Returns n. Errors: as vshm_producer_reserve.
  */
 VSHM_API VSHM_MUST_USE int vshm_producer_reserve_burst(struct vshm_producer *producer, size_t size, void *data[],
 						       unsigned count, int64_t timeout_ns);

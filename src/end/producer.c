@@ -7,6 +7,7 @@
 #include "end/end.h"
 
 #define BURST_MAX 1024u
+#define LEAST_BURST 4096u /* bytes, in rings that have as many in a quarter */
 
 /* ---- state ---- */
 
@@ -384,23 +385,28 @@ static unsigned least(uint64_t a, uint64_t b, uint64_t c)
 	return (unsigned)(ab < c ? ab : c);
 }
 
-/*
- * Room was found for one record: lays out as many as fit, in a run where there is one consumer. More than a quarter of the ring
- * at a time would make the two sides take turns.
- */
+/* Bytes of a burst: with a quarter of the ring at a time, in which the consumer returns it, the two sides would take turns. */
+static uint64_t burst_bytes(uint64_t ring_size)
+{
+	uint64_t sixteenth = ring_size / 16, quarter = ring_size / 4;
+
+	return sixteenth >= LEAST_BURST ? sixteenth : quarter < LEAST_BURST ? quarter : LEAST_BURST;
+}
+
+/* Room was found for one record: lays out as many as fit, in a run where there is one consumer. */
 static unsigned lay_out(struct vshm_producer *p, size_t size, void *data[], unsigned count)
 {
-	uint64_t stride = vshmi_run_stride(size), quarter = p->tx.size / 4, fit = vshmi_tx_run_room(&p->tx, size);
+	uint64_t stride = vshmi_run_stride(size), most = burst_bytes(p->tx.size), fit = vshmi_tx_run_room(&p->tx, size);
 	unsigned char *at = data[0];
 
-	p->burst_is_run = !p->end.readers && least(fit, count, quarter / stride) > 1;
+	p->burst_is_run = !p->end.readers && least(fit, count, most / stride) > 1;
 	if (p->burst_is_run) {
 		at = p->tx.data + (vshmi_run_first(p->tx.tail, stride) & (p->tx.size - 1));
 	} else {
 		stride = vshmi_record_span(size);
 		fit = (p->tx.room - p->tx.tail) / stride;
 	}
-	count = least(fit, count, quarter / stride);
+	count = least(fit, count, most / stride);
 	for (unsigned i = 0; i < count; i++, at += stride)
 		data[i] = at;
 	return count ? count : 1;
