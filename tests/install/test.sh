@@ -59,6 +59,18 @@ wanted=$(sed -n 's/^\t\(vshm_[a-z_]*\);/\1/p' "$VSHM_SOURCE_DIR/pkg/libvshm.map"
 [ "$exported" = "$wanted" ] || fail "exported symbols differ from the map: $(diff <(echo "$exported") <(echo "$wanted"))"
 ok "soname, dependencies and symbols are right"
 
+# libvshm-discover has what libvshm must not link: libpci is GPL.
+discover=$libdir/libvshm-discover.so
+if [ -e "$discover" ]; then
+	readelf -d "$discover" | grep -q 'SONAME.*\[libvshm-discover.so.0\]' || fail "the soname is not libvshm-discover.so.0"
+	needed=$(readelf -d "$discover" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -v '^ld-linux' | sort | tr '\n' ' ')
+	[ "$needed" = "libc.so.6 libpci.so.3 libudev.so.1 libvshm.so.0 " ] || fail "libvshm-discover.so needs $needed"
+	exported=$(nm -D --defined-only "$discover" | awk '$2 != "A" {print $3}' | sed 's/@.*//' | sort)
+	wanted=$(sed -n 's/^\t\(vshm_[a-z_]*\);/\1/p' "$VSHM_SOURCE_DIR/pkg/libvshm-discover.map" | sort)
+	[ "$exported" = "$wanted" ] || fail "exported symbols differ from the map: $(diff <(echo "$exported") <(echo "$wanted"))"
+	ok "libvshm-discover: soname, dependencies and symbols are right"
+fi
+
 "$prefix/bin/vshmctl" --help >/dev/null || fail "the installed vshmctl does not start"
 ok "vshmctl starts from the prefix"
 
@@ -74,10 +86,15 @@ for program in c cxx static; do
 	ok "$program built with pkg-config runs"
 done
 
+read -ra flags <<<"$(pkg-config --cflags --libs libvshm-discover)"
+gcc -std=c11 "${strict[@]}" -o "$scratch/discover" "$here/outside/discover.c" "${flags[@]}" || fail "libvshm-discover, pkg-config"
+LD_LIBRARY_PATH=$libdir "$scratch/discover" || fail "a program with libvshm-discover"
+ok "a program with libvshm-discover runs"
+
 cmake -G Ninja -S "$here/outside" -B "$scratch/outside" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER=gcc \
 	-DCMAKE_CXX_COMPILER=g++ >"$scratch/log" 2>&1 || fail "find_package: $(cat "$scratch/log")"
 cmake --build "$scratch/outside" >"$scratch/log" 2>&1 || fail "build: $(cat "$scratch/log")"
-for program in c-shared c-static cxx-shared; do
+for program in c-shared c-static cxx-shared discover-shared; do
 	"$scratch/outside/$program" || fail "$program, built with find_package"
 	ok "$program built with find_package runs"
 done

@@ -19,20 +19,28 @@ def public_functions(root):
     return found
 
 
+# The headers of a library, by its symbol map; all others belong to libvshm.
+MAPS = {"pkg/libvshm-discover.map": ("include/vshm/discover.h",), "pkg/libvshm.map": None}
+
+
+def map_of(header):
+    return next(path for path, headers in MAPS.items() if headers is None or header in headers)
+
+
 def rule_map(root):
-    """The symbol map lists the public functions, and nothing else."""
-    path = "pkg/libvshm.map"
-    text = without_comments(read(root, path))
-    exported = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        match = re.match(r"\s*(\w+);", line)
-        if match:
-            exported[match.group(1)] = number
+    """A library's symbol map lists the functions of its headers, and nothing else."""
     public = public_functions(root)
-    for name in sorted(public.keys() - exported.keys()):
-        yield (*public[name], f"{name}() is not in {path}")
-    for name in sorted(exported.keys() - public.keys()):
-        yield path, exported[name], f"{name} is exported, but no header declares it with VSHM_API"
+    for path in MAPS:
+        exported = {}
+        for number, line in enumerate(without_comments(read(root, path)).splitlines(), 1):
+            match = re.match(r"\s*(\w+);", line)
+            if match:
+                exported[match.group(1)] = number
+        own = {name for name, place in public.items() if map_of(place[0]) == path}
+        for name in sorted(own - exported.keys()):
+            yield (*public[name], f"{name}() is not in {path}")
+        for name in sorted(exported.keys() - own):
+            yield path, exported[name], f"{name} is exported, but no header of this library declares it with VSHM_API"
 
 
 def rule_declared(root):

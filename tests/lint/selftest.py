@@ -48,6 +48,7 @@ PLANTED = [
     ("layers", "is private to shared", append("src/region/bad.c", '#include "shared/hooks.h"')),
     ("layers", "freestanding and may not include <stdio.h>", append("src/wire/bad.c", "#include <stdio.h>")),
     ("layers", 'not written as "module/header.h"', append("src/os/bad.c", '#include "os.h"')),
+    ("layers", "discover may not include base", append("src/discover/bad.c", '#include "base/base.h"')),
     ("layers", "no such module", append("src/misc/bad.c", "")),
     ("layer_table", "about ring", replace("src/README.md", r"\| wire shared base \|$", "| shared base |")),
     ("public_only", "is not public", append("examples/bad.c", '#include "wire/wire.h"')),
@@ -62,6 +63,7 @@ PLANTED = [
     ("top_level", "notes.txt", append("notes.txt", "")),
     ("allocator", "malloc() outside src/os", append("src/region/bad.c", "void *p(void) { return malloc(1); }")),
     ("allocator", "free() outside src/os", append("src/wait/bad.c", "void p(void *q) { free (q); }")),
+    ("allocator", "calloc() outside src/os", append("src/discover/bad.c", "void *p(void) { return calloc(1, 1); }")),
     ("no_abort", "abort() in the library", append("src/os/bad.c", "void p(void) { abort(); }")),
     ("no_abort", "assert() in the library", append("src/ring/bad.c", "void p(int x) { assert(x); }")),
     ("shared_words", "shared_", append("src/ring/bad.c", "int p(struct vshmi_word32 *w) { return w->shared_; }")),
@@ -71,6 +73,8 @@ PLANTED = [
      append("src/wait/bad.c", "uint64_t p(const void *w) { return ((const struct vshm_entry *)w)->id; }")),
     ("map", "vshm_version() is not in", replace("pkg/libvshm.map", r"^\tvshm_version;\n", "")),
     ("map", "vshm_gone is exported", replace("pkg/libvshm.map", r"^\tvshm_version;", "\tvshm_version;\n\tvshm_gone;")),
+    ("map", "vshm_discover() is not in", replace("pkg/libvshm-discover.map", r"^\tvshm_discover;\n", "")),
+    ("map", "vshm_version is exported", replace("pkg/libvshm-discover.map", r"^\tvshm_discover;", "\tvshm_discover;\n\tvshm_version;")),
     ("declared", "without VSHM_API", append("include/vshm/bad.h", "int vshm_forgotten(int x);")),
     ("defined", "has 0 definitions", append("include/vshm/bad.h", "VSHM_API int vshm_stub(void);")),
     ("documented", "is not mentioned", replace("pkg/man/vshm.7.scd", r"vshm_version\*\(\)", "that*()")),
@@ -90,6 +94,8 @@ COMPILED = [
      "only src/os allocates"),
     ("base", "#include <unistd.h>\nint vshmi_bad(void);\nint vshmi_bad(void) { return getpid(); }",
      "builds without an operating system"),
+    ("discover", "#include <stdlib.h>\nvoid *vshmi_bad(void);\nvoid *vshmi_bad(void) { return malloc(9); }",
+     "only src/os allocates"),
     ("os", "int send_all(void);\nint send_all(void) { return 1; }", "could clash"),
 ]
 

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of libvshm-discover share. It uses libvshm like any other program: by its public headers.
+ */
+#ifndef DISCOVER_DISCOVER_H
+#define DISCOVER_DISCOVER_H
+
+#include <vshm/discover.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+
+/* All that one look found. `failed`: there was no memory for more. */
+struct vshmi_finds {
+	struct vshm_found *one;
+	size_t count, room;
+	bool failed;
+};
+
+/* ---- memory.c: the only file that allocates ---- */
+
+void *vshmi_discover_alloc(size_t size); /* zeroed; NULL */
+void vshmi_discover_free(void *memory);
+
+/* One more, empty but for its kind; NULL: no memory, which is noted. Earlier ones may move. */
+struct vshm_found *vshmi_finds_add(struct vshmi_finds *finds, enum vshm_found_kind kind);
+void vshmi_finds_free(struct vshmi_finds *finds);
+
+/* ---- text.c ---- */
+
+/* Like snprintf(), for texts that may be cut. */
+void vshmi_text(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+#define VSHMI_TEXT(out, ...) vshmi_text(out, sizeof(out), __VA_ARGS__)
+
+/* A file of one line, without its newline, in `out`. The length, or -1. */
+ssize_t vshmi_read_line(const char *path, char *out, size_t size);
+
+/* The number in such a file, decimal or 0x…; `otherwise`: there is none. */
+unsigned long long vshmi_read_number(const char *path, unsigned long long otherwise);
+
+/* The last component of a symbolic link's target; empty: no link. */
+void vshmi_read_link_name(const char *path, char *out, size_t size);
+
+/* Is there such a thing, whatever it is? */
+bool vshmi_exists(const char *path);
+
+/* May this user do `mode` (R_OK | W_OK)? */
+bool vshmi_may(const char *path, int mode);
+
+/* ---- finders: each adds what it finds ---- */
+
+const char *vshmi_run_directory(void);
+void vshmi_find_registered(struct vshmi_finds *finds); /* host.c: names, and the sockets between them */
+void vshmi_find_unregistered(struct vshmi_finds *finds);
+void vshmi_find_servers(struct vshmi_finds *finds);
+void vshmi_find_path(struct vshmi_finds *finds, const char *uri); /* unless it was found */
+void vshmi_find_pci(struct vshmi_finds *finds); /* pci.c */
+void vshmi_find_uio(struct vshmi_finds *finds); /* device.c */
+void vshmi_find_dax(struct vshmi_finds *finds);
+
+/* Calls `each` for the mount points of hugetlbfs. */
+void vshmi_each_hugetlbfs(void (*each)(void *arg, const char *place), void *arg);
+
+/* The path in a file: URI, without parameters. 0, or -1: another kind of URI. */
+int vshmi_uri_path(const char *uri, char *path, size_t size);
+
+/* ---- look.c: what is in the memory ---- */
+
+void vshmi_look(struct vshm_found *found, uint32_t flags);
+
+/* ---- holders.c ---- */
+
+void vshmi_find_holders(struct vshmi_finds *finds);
+
+/* ---- discover.c ---- */
+
+/* Checks options, and copies them. */
+int vshmi_discover_options(const struct vshm_discover_options *given, struct vshm_discover_options *options);
+
+/* Looks once. 0, or -ENOMEM: `finds` then is what fitted. */
+int vshmi_discover(const struct vshm_discover_options *options, struct vshmi_finds *finds);
+
+/* ---- diagnosis ---- */
+
+/* Where findings go, and how many of them are problems. */
+struct vshmi_diagnosis {
+	const struct vshm_found *found;
+	vshm_finding_fn finding;
+	void *arg;
+	int problems;
+};
+
+/* One finding. `command`: NULL, or what mends it. */
+void vshmi_say(struct vshmi_diagnosis *diagnosis, enum vshm_finding_level level, const char *topic, const char *command,
+	       const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+void vshmi_diagnose_pci(struct vshmi_diagnosis *diagnosis);
+void vshmi_diagnose_host(struct vshmi_diagnosis *diagnosis);
+/* "qemu (process 12), vshmctl (process 34)"; empty: nobody that this user can see. */
+void vshmi_holders_text(const struct vshm_found *found, char *out, size_t size);
+
+#endif
