@@ -1,166 +1,184 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vshmctl list: the regions of this machine, the broken ones too. */
+/* vshmctl list: the regions of this machine and the devices that hold some, the broken ones too; and who comes and goes. */
 #include "command.h"
 #include "find.h"
 #include "say.h"
+#include "stop.h"
 #include "table.h"
 #include "text.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
+#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <vshm/error.h>
 #include <vshm/layout.h>
 
-struct listed {
-	const struct found_region *found;
-	struct vshm_region_info info;
-	unsigned live;
-	char error[VSHM_WHY_SIZE]; /* empty: it can be used */
-	bool unreadable; /* not for this user: that does not make it broken */
-};
+#define FLAGS (VSHM_DISCOVER_GUARD | VSHM_DISCOVER_HOLDERS)
 
-static int count_live(struct vshm_region *region, uint32_t peers, unsigned *live)
+static const int pretty = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
+
+/* ---- once ---- */
+
+static const char *group_of(const struct vshm_found *found)
 {
-	*live = 0;
-	for (vshm_peer peer = 0; peer < peers; peer++) {
-		struct vshm_peer_info info = VSHM_PEER_INFO_INIT;
-		int rc = vshm_region_peer(region, peer, &info);
-		if (rc)
-			return rc;
-		*live += info.state == VSHM_PEER_LIVE || info.state == VSHM_PEER_SUSPECT;
-	}
-	return 0;
+	return found->kind == VSHM_FOUND_REGION ? "regions" : found->kind == VSHM_FOUND_SERVER ? "servers" : "devices";
 }
 
-static void look(const struct found_region *found, struct listed *out)
+static void print_json(const struct found_regions *found)
 {
-	static const struct vshm_region_info nothing = VSHM_REGION_INFO_INIT;
-	struct vshm_region *region;
-	out->found = found;
-	out->info = nothing;
-	out->live = 0;
-	out->error[0] = 0;
-	char named[VSHM_NAME_SIZE + 8];
-	(void)snprintf(named, sizeof(named), "vshm:%s", found->name);
-	int rc = observe_open(found->name[0] ? named : found->uri, &region, out->error);
-	if (!rc) {
-		rc = vshm_region_info(region, &out->info);
-		if (!rc)
-			rc = count_live(region, out->info.peers, &out->live);
-		(void)vshm_region_close(region);
+	static const char *const groups[] = {"regions", "servers", "devices"};
+	struct json_object *all = json_object_new_object(), *group;
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		(void)json_object_object_add(all, groups[i], json_object_new_array());
+	for (size_t i = 0; i < found->count; i++) {
+		if (json_object_object_get_ex(all, group_of(&found->one[i]), &group))
+			(void)json_object_array_add(group, found_json(&found->one[i]));
 	}
-	if (rc && !out->error[0])
-		(void)snprintf(out->error, sizeof(out->error), "%s", vshm_strerror(rc));
-	char room[80];
-	const char *owner = rc == -EACCES ? find_unreadable(found, room, sizeof(room)) : NULL;
-	out->unreadable = owner != NULL;
-	if (owner)
-		(void)snprintf(out->error, sizeof(out->error), "not readable (owner %s)", owner);
-}
-
-static const char *name_of(const struct listed *listed)
-{
-	return listed->found->name[0] ? listed->found->name : listed->info.name;
-}
-
-static void print_json(const struct listed *listed, size_t count)
-{
-	struct json_object *all = json_object_new_object(), *regions = json_object_new_array();
-	(void)json_object_object_add(all, "regions", regions);
-	for (size_t i = 0; i < count; i++) {
-		const struct listed *one = &listed[i];
-		struct json_object *object = json_object_new_object();
-		char safe[OBSERVE_URI_SIZE];
-		text_escape(safe, sizeof(safe), name_of(one));
-		(void)json_object_object_add(object, "name", json_object_new_string(safe));
-		text_escape(safe, sizeof(safe), one->found->uri);
-		(void)json_object_object_add(object, "uri", json_object_new_string(safe));
-		(void)json_object_object_add(object, "registered", json_object_new_boolean(one->found->name[0]));
-		text_escape(safe, sizeof(safe), one->error);
-		(void)json_object_object_add(object, "error", *safe ? json_object_new_string(safe) : NULL);
-		if (!*safe) {
-			const char *profile = one->info.profile == VSHM_SPLIT ? "split" : "flat";
-			(void)json_object_object_add(object, "size", json_object_new_uint64(one->info.size));
-			(void)json_object_object_add(object, "profile", json_object_new_string(profile));
-			(void)json_object_object_add(object, "peer_count", json_object_new_uint64(one->info.peers));
-			(void)json_object_object_add(object, "peers_live", json_object_new_uint64(one->live));
-		}
-		(void)json_object_array_add(regions, object);
-	}
-	const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
-	(void)puts(json_object_to_json_string_ext(all, flags));
+	(void)puts(json_object_to_json_string_ext(all, pretty));
 	(void)json_object_put(all);
 }
 
-static void print_text(const struct listed *listed, size_t count)
+static void print_row(struct table *table, const struct vshm_found *found)
 {
-	static const char *const titles[] = {"NAME", "URI", ">SIZE", ">PEERS", "PROFILE", "NOTE", NULL};
+	char size[TEXT_SIZE], peers[32], way[VSHM_FOUND_DRIVER_SIZE + 16], note[FOUND_NOTE_SIZE];
+	bool region = !found->error && found->peers;
+	enum style style = found_note(found, note, sizeof(note));
+	(void)snprintf(peers, sizeof(peers), "%" PRIu32 "/%" PRIu32, found->live, found->peers);
+	table_cell(table, STYLE_BOLD, "%s", *found->name ? found->name : "?");
+	table_cell(table, STYLE_PLAIN, "%s", found_where(found));
+	table_cell(table, STYLE_PLAIN, "%s", found->size ? text_bytes(size, found->size) : "");
+	table_cell(table, found->live ? STYLE_GOOD : STYLE_PLAIN, "%s", region ? peers : "");
+	table_cell(table, STYLE_PLAIN, "%s", region ? found->profile == VSHM_SPLIT ? "split" : "flat" : "");
+	table_cell(table, STYLE_PLAIN, "%s", found_way(found, way, sizeof(way)));
+	table_cell(table, style, "%s", note);
+}
+
+static void print_text(const struct found_regions *found)
+{
+	static const char *const titles[] = {"NAME", "URI", ">SIZE", ">PEERS", "PROFILE", "WAY", "NOTE", NULL};
 	struct table table;
 	struct screen screen;
 	screen_look(&screen, stdout);
 	table_init(&table, titles);
-	for (size_t i = 0; i < count; i++) {
-		const struct listed *one = &listed[i];
-		bool broken = one->error[0] != 0;
-		char size[TEXT_SIZE], peers[32];
-		(void)snprintf(peers, sizeof(peers), "%u/%" PRIu32, one->live, one->info.peers);
-		table_cell(&table, STYLE_BOLD, "%s", *name_of(one) ? name_of(one) : "?");
-		table_cell(&table, STYLE_PLAIN, "%s", one->found->uri);
-		table_cell(&table, STYLE_PLAIN, "%s", broken ? "" : text_bytes(size, one->info.size));
-		table_cell(&table, one->live ? STYLE_GOOD : STYLE_PLAIN, "%s", broken ? "" : peers);
-		table_cell(&table, STYLE_PLAIN, "%s", broken ? "" : one->info.profile == VSHM_SPLIT ? "split" : "flat");
-		table_cell(&table, broken && !one->unreadable ? STYLE_BAD : STYLE_DIM, "%s%s",
-			   broken && !one->unreadable ? "broken: " : "",
-			   broken		 ? one->error
-			   : one->found->name[0] ? ""
-						 : "not registered");
-	}
+	for (size_t i = 0; i < found->count; i++)
+		print_row(&table, &found->one[i]);
 	table_print(&table, &screen);
+}
+
+static int list(bool json)
+{
+	struct vshm_discover_options options = VSHM_DISCOVER_OPTIONS_INIT;
+	struct found_regions found = {0};
+	int code = CTL_OK;
+	options.flags = FLAGS;
+	if (find_things(&found, &options))
+		code = say_failed("out of memory");
+	else if (json)
+		print_json(&found);
+	else if (found.count)
+		print_text(&found);
+	else
+		say_note("nothing here: make a region with vshmctl create, or give the machine a device (vshmctl qemu-args)");
+	find_free(&found);
+	return code;
+}
+
+/* ---- again and again ---- */
+
+struct watch {
+	bool json;
+	bool first; /* what is there already */
+};
+
+static void print_change_json(const struct watch *watch, enum vshm_found_change change, const struct vshm_found *found)
+{
+	static const char *const words[] = {[VSHM_FOUND_ADDED] = "added",
+					    [VSHM_FOUND_REMOVED] = "removed",
+					    [VSHM_FOUND_CHANGED] = "changed"};
+	struct json_object *object = found_json(found);
+	(void)json_object_object_add(object, "change", json_object_new_string(watch->first ? "present" : words[change]));
+	(void)puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+	(void)json_object_put(object);
+}
+
+static void print_change(void *arg, enum vshm_found_change change, const struct vshm_found *found)
+{
+	static const char signs[] = {[VSHM_FOUND_ADDED] = '+', [VSHM_FOUND_REMOVED] = '-', [VSHM_FOUND_CHANGED] = '~'};
+	const struct watch *watch = arg;
+	char size[TEXT_SIZE], way[VSHM_FOUND_DRIVER_SIZE + 16], note[FOUND_NOTE_SIZE], line[2 * VSHM_FOUND_URI_SIZE];
+	char safe[4 * sizeof(line)];
+	if (watch->json) {
+		print_change_json(watch, change, found);
+		return;
+	}
+	(void)found_note(found, note, sizeof(note));
+	const char *by = found_way(found, way, sizeof(way));
+	(void)snprintf(line, sizeof(line), "%c %-8s %s  %s%s%s%s%s%s%s", watch->first ? ' ' : signs[change],
+		       vshm_found_kind_text(found->kind), *found->name ? found->name : "?", found_where(found),
+		       found->size ? "  " : "", found->size ? text_bytes(size, found->size) : "", *by ? "  " : "", by,
+		       *note ? "  " : "", note);
+	text_escape(safe, sizeof(safe), line);
+	(void)puts(safe);
+}
+
+static int follow(struct vshm_monitor *monitor, struct watch *watch)
+{
+	struct pollfd ready = {vshm_monitor_fd(monitor), POLLIN, 0};
+	while (!stop_asked()) {
+		int rc = vshm_monitor_dispatch(monitor, print_change, watch);
+		if (rc < 0)
+			return say_failed("%s", vshm_strerror(rc));
+		if (fflush(stdout))
+			return CTL_FAILED; /* say_flushed() says why */
+		watch->first = false;
+		(void)poll(&ready, 1, -1); /* interrupted: asked to stop */
+	}
+	return CTL_OK;
+}
+
+static int watch(bool json)
+{
+	struct vshm_discover_options options = VSHM_DISCOVER_OPTIONS_INIT;
+	struct watch watch = {json, true};
+	struct vshm_monitor *monitor;
+	char why[VSHM_WHY_SIZE] = "";
+	options.flags = FLAGS;
+	stop_install();
+	int rc = vshm_monitor_open(&options, &monitor, why);
+	if (rc)
+		return say_refused(rc, why);
+	int code = follow(monitor, &watch);
+	(void)vshm_monitor_close(monitor);
+	return stop_leave(say_flushed(code));
 }
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, COMMAND_OPTIONS_END};
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'}, {"watch", no_argument, NULL, 'w'}, COMMAND_OPTIONS_END};
 	static const char *const names[] = {NULL};
-	struct found_regions found = {0};
-	bool json = false;
+	bool json = false, watching = false;
 	for (int option; (option = command_option(argc, argv, options)) != -1;) {
 		if (option == '?')
 			return CTL_USAGE;
-		json = true;
+		json |= option == 'j';
+		watching |= option == 'w';
 	}
 	if (!command_arguments(argc, argv, 0, 0, names))
 		return CTL_USAGE;
-	find_registered(&found);
-	find_unregistered(&found);
-	struct listed *listed = calloc(found.count + 1, sizeof(*listed));
-	if (!listed) {
-		find_free(&found);
-		return say_failed("out of memory");
-	}
-	for (size_t i = 0; i < found.count; i++)
-		look(&found.one[i], &listed[i]);
-	if (json)
-		print_json(listed, found.count);
-	else if (found.count)
-		print_text(listed, found.count);
-	else
-		say_note("no regions: make one with vshmctl create");
-	free(listed);
-	find_free(&found);
-	return CTL_OK;
+	return watching ? watch(json) : list(json);
 }
 
 const struct command command_list = {
 	.name = "list",
-	.arguments = "[--json]",
-	.summary = "List the regions of this machine",
-	.help = "  --json   for programs\n"
+	.arguments = "[--json] [--watch]",
+	.summary = "List the regions of this machine, and devices that hold one or could",
+	.help = "  --json    for programs; with --watch one document per line\n"
+		"  --watch   a line for each thing that comes (+), goes (-) or changes (~), until interrupted\n"
 		"\n"
-		"Shows what is registered under /run/vshm, and regions that lie in /dev/shm and on hugetlbfs without being\n"
-		"registered; how many of their peers are attached; and what cannot be opened, with the reason.\n",
+		"Shows what is registered under /run/vshm, regions that lie in /dev/shm and on hugetlbfs without being registered,\n"
+		"and sockets of ivshmem servers; in a guest, ivshmem, UIO and DAX devices, and the way into each. It tells how many\n"
+		"peers are attached, and what cannot be opened, with the reason: vshmctl doctor says what to do about it.\n",
 	.run = run,
 };

@@ -15,9 +15,11 @@ struct command {
 };
 
 extern const struct command command_bench;
+extern const struct command command_bind;
 extern const struct command command_check;
 extern const struct command command_create;
 extern const struct command command_destroy;
+extern const struct command command_doctor;
 extern const struct command command_evict;
 extern const struct command command_libvirt_xml;
 extern const struct command command_list;
@@ -27,6 +29,7 @@ extern const struct command command_recv;
 extern const struct command command_send;
 extern const struct command command_serve;
 extern const struct command command_show;
+extern const struct command command_unbind;
 
 /*
  * The next option of a command, as getopt_long() gives it; options may stand anywhere. -1: no more. '?': a mistake,

@@ -1,40 +1,63 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Looks for regions: names in the run directory, then files that begin with the magic. Opens nothing that could
- * block (FIFOs, devices) and follows no symbolic link in directories where anybody may put one.
- */
+/* Collects what libvshm-discover finds, and knows how a find is shown. */
 #include "find.h"
 
-#include "parse.h"
+#include "text.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <mntent.h>
-#include <pwd.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <vshm/layout.h>
 
-static struct found_region *add(struct found_regions *found)
+struct collecting {
+	struct found_regions *found;
+	uint32_t flags; /* only those with all of them */
+	bool failed;
+};
+
+static void collect(void *arg, const struct vshm_found *found)
 {
-	if (found->count == found->room) {
-		size_t room = found->room ? 2 * found->room : 16;
-		struct found_region *more = realloc(found->one, room * sizeof(*more));
+	struct collecting *collecting = arg;
+	struct found_regions *into = collecting->found;
+	if ((found->flags & collecting->flags) != collecting->flags)
+		return;
+	if (into->count == into->room) {
+		size_t room = into->room ? 2 * into->room : 16;
+		struct vshm_found *more = realloc(into->one, room * sizeof(*more));
+		collecting->failed |= !more;
 		if (!more)
-			return NULL;
-		found->one = more;
-		found->room = room;
+			return;
+		into->one = more;
+		into->room = room;
 	}
-	struct found_region *one = &found->one[found->count++];
-	memset(one, 0, sizeof(*one));
-	return one;
+	into->one[into->count++] = *found;
+}
+
+static int find(struct found_regions *found, const struct vshm_discover_options *options, uint32_t with)
+{
+	struct collecting collecting = {found, with, false};
+	return vshm_discover(options, collect, &collecting) < 0 || collecting.failed ? -1 : 0;
+}
+
+int find_things(struct found_regions *found, const struct vshm_discover_options *options)
+{
+	return find(found, options, 0);
+}
+
+void find_registered(struct found_regions *found)
+{
+	struct vshm_discover_options options = VSHM_DISCOVER_OPTIONS_INIT;
+	options.flags = VSHM_DISCOVER_SHALLOW;
+	options.kinds = 1u << VSHM_FOUND_REGION;
+	(void)find(found, &options, VSHM_FOUND_REGISTERED);
+}
+
+void find_free(struct found_regions *found)
+{
+	free(found->one);
+	memset(found, 0, sizeof(*found));
 }
 
 int find_path(const char *uri, char *path)
@@ -51,178 +74,136 @@ int find_path(const char *uri, char *path)
 	return 0;
 }
 
-/*
- * The one line of a registration; false: none. Whether it is to be believed is the library's to say, when the
- * region is opened by that name.
- */
-static bool read_line(int directory, const char *name, char *line, size_t size)
+/* ---- how it is shown ---- */
+
+static bool is_device(const struct vshm_found *found)
 {
-	struct stat facts;
-	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return false;
-	ssize_t got = !fstat(fd, &facts) && S_ISREG(facts.st_mode) ? read(fd, line, size - 1) : -1;
-	close(fd);
-	line[got > 0 ? got : 0] = 0;
-	line[strcspn(line, "\n")] = 0;
-	return *line != 0;
+	return found->kind != VSHM_FOUND_REGION && found->kind != VSHM_FOUND_SERVER;
 }
 
-static void add_registered(struct found_regions *found, int directory, const char *name)
+const char *found_where(const struct vshm_found *found)
 {
-	struct found_region *one = add(found);
-	struct stat facts;
-	char path[PATH_MAX];
-	if (!one)
-		return;
-	(void)snprintf(one->name, sizeof(one->name), "%s", name);
-	if (!read_line(directory, name, one->uri, sizeof(one->uri)))
-		(void)snprintf(one->uri, sizeof(one->uri), "vshm:%s", name);
-	if (!find_path(one->uri, path) && !stat(path, &facts)) {
-		one->device = facts.st_dev;
-		one->inode = facts.st_ino;
-	}
+	return *found->uri ? found->uri : found->place;
 }
 
-void find_registered(struct found_regions *found)
+const char *found_way(const struct vshm_found *found, char *room, size_t size)
 {
-	const char *place = getenv("VSHM_RUN_DIR");
-	struct dirent **entries;
-	int directory = open(place && *place ? place : "/run/vshm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int count = directory < 0 ? -1 : scandirat(directory, ".", &entries, NULL, alphasort);
-	for (int i = 0; i < count; i++) {
-		struct stat facts;
-		/* sockets of a server lie here too */
-		if (!parse_name(entries[i]->d_name) &&
-		    !fstatat(directory, entries[i]->d_name, &facts, AT_SYMLINK_NOFOLLOW) && !S_ISSOCK(facts.st_mode) &&
-		    !S_ISDIR(facts.st_mode))
-			add_registered(found, directory, entries[i]->d_name);
-		free(entries[i]);
-	}
-	if (count >= 0)
-		free(entries);
-	if (directory >= 0)
-		close(directory);
-}
-
-/* Does this file begin like a segment of that profile? Whether it is lawful, opening it will say. */
-static bool is_segment(int directory, const char *name, uint32_t profile)
-{
-	struct vshm_superblock block;
-	const size_t size = offsetof(struct vshm_superblock, section);
-	struct stat facts;
-	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return false;
-	ssize_t got = !fstat(fd, &facts) && S_ISREG(facts.st_mode) ? pread(fd, &block, size, 0) : 0;
-	close(fd);
-	return got == (ssize_t)size && block.magic == VSHM_MAGIC && block.profile == profile;
-}
-
-/* A split region is a directory of segments; a few entries are enough to tell. */
-static bool is_split(int directory, const char *name)
-{
-	int fd = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	bool found = false;
-	if (!list) {
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
-	const struct dirent *entry;
-	for (unsigned looked = 0; !found && looked < 2 * VSHM_MAX_PEERS && (entry = readdir(list)); looked++)
-		found = entry->d_name[0] != '.' && is_segment(fd, entry->d_name, VSHM_SPLIT);
-	(void)closedir(list);
-	return found;
-}
-
-static void consider(struct found_regions *found, int directory, const char *place, const char *name)
-{
-	struct stat facts;
-	if (fstatat(directory, name, &facts, AT_SYMLINK_NOFOLLOW))
-		return;
-	if (!(S_ISREG(facts.st_mode) && is_segment(directory, name, VSHM_FLAT)) &&
-	    !(S_ISDIR(facts.st_mode) && is_split(directory, name)))
-		return;
-	for (size_t i = 0; i < found->count; i++) {
-		if (found->one[i].device == facts.st_dev && found->one[i].inode == facts.st_ino)
-			return;
-	}
-	struct found_region *one = add(found);
-	if (!one)
-		return;
-	one->device = facts.st_dev;
-	one->inode = facts.st_ino;
-	int used = snprintf(one->uri, sizeof(one->uri), "file:%s/%s", place, name);
-	const struct passwd *user = facts.st_uid && facts.st_uid != geteuid() ? getpwuid(facts.st_uid) : NULL;
-	if (user && used > 0 && (size_t)used < sizeof(one->uri))
-		(void)snprintf(one->uri + used, sizeof(one->uri) - (size_t)used, "?owner=%s", user->pw_name);
-}
-
-/* A split region cannot be read where one of its segments cannot: `facts` are then of that. */
-static bool closed_segment(const char *path, struct stat *facts)
-{
-	DIR *list = opendir(path);
-	bool closed = false;
-	const struct dirent *entry;
-	if (!list)
-		return errno == EACCES;
-	for (unsigned looked = 0; !closed && looked < 2 * VSHM_MAX_PEERS && (entry = readdir(list)); looked++)
-		closed = entry->d_name[0] != '.' && faccessat(dirfd(list), entry->d_name, R_OK, AT_EACCESS) &&
-			 errno == EACCES && !fstatat(dirfd(list), entry->d_name, facts, AT_SYMLINK_NOFOLLOW);
-	(void)closedir(list);
-	return closed;
-}
-
-const char *find_unreadable(const struct found_region *found, char *room, size_t size)
-{
-	char path[PATH_MAX];
-	struct stat facts;
-	if (find_path(found->uri, path) || stat(path, &facts))
-		return NULL;
-	if (S_ISDIR(facts.st_mode) ? !closed_segment(path, &facts)
-				   : !faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) || errno != EACCES)
-		return NULL;
-	const struct passwd *user = getpwuid(facts.st_uid);
-	if (user)
-		(void)snprintf(room, size, "%s", user->pw_name);
-	else
-		(void)snprintf(room, size, "%" PRIu32, (uint32_t)facts.st_uid);
+	const char *way = "none";
+	if (!is_device(found))
+		way = "";
+	else if (!strcmp(found->driver, "vfio-pci"))
+		return "vfio";
+	else if (found->ways & VSHM_FOUND_UIO_WAY || found->kind == VSHM_FOUND_UIO)
+		way = "uio";
+	else if (found->ways & VSHM_FOUND_SYSFS)
+		way = "sysfs";
+	if (!found->driver[0])
+		return way;
+	(void)snprintf(room, size, "%s (%s)", way, found->driver);
 	return room;
 }
 
-static void scan(struct found_regions *found, const char *place)
+static int add_holders(const struct vshm_found *found, char *room, size_t size)
 {
-	struct dirent **entries;
-	int directory = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int count = directory < 0 ? -1 : scandirat(directory, ".", &entries, NULL, alphasort);
-	for (int i = 0; i < count; i++) {
-		if (entries[i]->d_name[0] != '.')
-			consider(found, directory, place, entries[i]->d_name);
-		free(entries[i]);
-	}
-	if (count >= 0)
-		free(entries);
-	if (directory >= 0)
-		close(directory);
+	if (!found->holders || !is_device(found))
+		return 0;
+	return snprintf(room, size, "; in use by %.15s (process %u)%s", found->holder[0].command,
+			(unsigned)found->holder[0].pid, found->holders > 1 ? " and others" : "");
 }
 
-void find_unregistered(struct found_regions *found)
+enum style found_note(const struct vshm_found *found, char *room, size_t size)
 {
-	scan(found, "/dev/shm");
-	FILE *mounts = setmntent("/proc/self/mounts", "re");
-	if (!mounts)
-		return;
-	for (const struct mntent *mount; (mount = getmntent(mounts));) {
-		if (!strcmp(mount->mnt_type, "hugetlbfs"))
-			scan(found, mount->mnt_dir);
+	int used = 0;
+	room[0] = 0;
+	if (found->kind == VSHM_FOUND_REGION && found->error) {
+		bool broken = !(found->flags & VSHM_FOUND_UNREADABLE);
+		(void)snprintf(room, size, "%s%s", broken ? "broken: " : "", found->why);
+		return broken ? STYLE_BAD : STYLE_DIM;
 	}
-	(void)endmntent(mounts);
+	if (found->kind == VSHM_FOUND_REGION)
+		(void)snprintf(room, size, "%s", found->flags & VSHM_FOUND_REGISTERED ? "" : "not registered");
+	else
+		used = snprintf(room, size, "%s", found->model);
+	used += add_holders(found, room + used, size - (size_t)used);
+	if (found->error)
+		(void)snprintf(room + used, size - (size_t)used, ": %s", found->why);
+	return found->error && found->error != -EBUSY ? STYLE_WARN : STYLE_DIM;
 }
 
-void find_free(struct found_regions *found)
+static void put_text(struct json_object *object, const char *key, const char *text)
 {
-	free(found->one);
-	memset(found, 0, sizeof(*found));
+	char safe[4 * VSHM_FOUND_URI_SIZE];
+	text_escape(safe, sizeof(safe), text);
+	(void)json_object_object_add(object, key, *safe ? json_object_new_string(safe) : NULL);
+}
+
+static void put_number(struct json_object *object, const char *key, uint64_t number)
+{
+	(void)json_object_object_add(object, key, json_object_new_uint64(number));
+}
+
+static void put_region(struct json_object *object, const struct vshm_found *found)
+{
+	put_text(object, "profile", found->profile == VSHM_SPLIT ? "split" : "flat");
+	put_number(object, "peer_count", found->peers);
+	put_number(object, "peers_live", found->live);
+}
+
+static void put_ids(struct json_object *object, const struct vshm_found *found)
+{
+	char text[32];
+	(void)snprintf(text, sizeof(text), "%04x:%04x", found->vendor, found->device);
+	put_text(object, "id", text);
+	(void)snprintf(text, sizeof(text), "%04x:%04x", found->subsystem_vendor, found->subsystem);
+	put_text(object, "subsystem", text);
+	if (found->kind == VSHM_FOUND_IVSHMEM2)
+		put_number(object, "protocol", found->protocol);
+	(void)json_object_object_add(object, "vectors",
+				     found->flags & VSHM_FOUND_CONFIG ? json_object_new_uint64(found->vectors) : NULL);
+	(void)json_object_object_add(object, "iommu_group",
+				     found->iommu_group >= 0 ? json_object_new_int(found->iommu_group) : NULL);
+}
+
+static void put_device(struct json_object *object, const struct vshm_found *found)
+{
+	char way[VSHM_FOUND_DRIVER_SIZE + 16];
+	put_text(object, "model", found->model);
+	put_text(object, "driver", found->driver);
+	put_text(object, "node", found->node);
+	put_text(object, "way", found_way(found, way, sizeof(way)));
+	if (found->kind == VSHM_FOUND_IVSHMEM || found->kind == VSHM_FOUND_IVSHMEM2)
+		put_ids(object, found);
+}
+
+static void put_holders(struct json_object *object, const struct vshm_found *found)
+{
+	struct json_object *holders = json_object_new_array();
+	(void)json_object_object_add(object, "in_use_by", holders);
+	for (unsigned i = 0; i < found->holders && i < VSHM_FOUND_HOLDERS; i++) {
+		struct json_object *one = json_object_new_object();
+		put_number(one, "pid", found->holder[i].pid);
+		put_text(one, "command", found->holder[i].command);
+		(void)json_object_array_add(holders, one);
+	}
+}
+
+struct json_object *found_json(const struct vshm_found *found)
+{
+	struct json_object *object = json_object_new_object();
+	put_text(object, "kind", vshm_found_kind_text(found->kind));
+	put_text(object, "name", found->name);
+	put_text(object, "uri", found->uri);
+	put_text(object, "place", found->place);
+	if (found->kind == VSHM_FOUND_REGION)
+		(void)json_object_object_add(object, "registered",
+					     json_object_new_boolean(found->flags & VSHM_FOUND_REGISTERED));
+	put_text(object, "error", found->why);
+	if (found->size)
+		put_number(object, "size", found->size);
+	if (!found->error && found->kind != VSHM_FOUND_SERVER)
+		put_region(object, found);
+	if (is_device(found))
+		put_device(object, found);
+	put_holders(object, found);
+	return object;
 }

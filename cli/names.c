@@ -37,7 +37,7 @@ const char *names_taken(const char *name, const char *uri, char *room)
 	const char *taken = NULL;
 	find_registered(&found);
 	for (size_t i = 0; i < found.count; i++) {
-		const struct found_region *one = &found.one[i];
+		const struct vshm_found *one = &found.one[i];
 		if (strcmp(one->name, name) != 0 || names_same_place(one->uri, uri) || !still_a_region(name))
 			continue;
 		(void)snprintf(room, VSHM_WHY_SIZE,
@@ -62,7 +62,7 @@ void names_remove_others(const char *keep, const char *uri)
 	struct found_regions found = {0};
 	find_registered(&found);
 	for (size_t i = 0; i < found.count; i++) {
-		const struct found_region *one = &found.one[i];
+		const struct vshm_found *one = &found.one[i];
 		if (!strcmp(one->name, keep) || !names_same_place(one->uri, uri))
 			continue;
 		say_note("the name vshm:%s is removed: %s took its place", one->name, keep);

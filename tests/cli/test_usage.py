@@ -7,7 +7,7 @@ import subprocess
 
 import ctl
 
-COMMANDS = ("create", "destroy", "list", "show", "check", "evict", "send", "recv", "ping", "bench")
+COMMANDS = ("create", "destroy", "list", "doctor", "bind", "unbind", "show", "check", "evict", "send", "recv", "ping", "bench")
 
 
 class Help(ctl.Case):
@@ -52,7 +52,7 @@ class Usage(ctl.Case):
         self.fails(2, "", says="unknown command ''")
 
     def test_commands_of_later_versions_do_not_exist(self):
-        for command in ("ring", "wait", "doctor", "bind"):
+        for command in ("ring", "wait"):
             self.fails(2, command, says=command)
             self.assertNotIn(f"\n  {command} ", self.ok("--help").out)
 
@@ -89,12 +89,13 @@ class Usage(ctl.Case):
     def test_missing_arguments(self):
         for args, missing in ((["create", "--size", "1M"], "NAME"), (["create", "a", "--size", "1M"], "--path"),
                               (["destroy"], "NAME"), (["show"], "URI"), (["check"], "URI"), (["evict"], "URI"),
-                              (["evict", "x"], "N is missing"), (["send"], "URI"), (["send", "x"], "RING"),
+                              (["evict", "x"], "N is missing"), (["bind"], "ADDRESS"), (["unbind"], "ADDRESS"), (["send"], "URI"), (["send", "x"], "RING"),
                               (["recv", "x"], "RING")):
             self.fails(2, *args, says=missing)
 
     def test_too_many_arguments(self):
-        for args in (["create", "a", "b"], ["destroy", "a", "b"], ["list", "b"], ["show", "a", "b"],
+        for args in (["create", "a", "b"], ["destroy", "a", "b"], ["list", "b"], ["doctor", "a", "b"], ["bind", "00:05.0", "x", "b"],
+                     ["unbind", "00:05.0", "b"], ["show", "a", "b"],
                      ["check", "a", "b"], ["evict", "a", "1", "b"], ["recv", "a", "r", "f", "b"]):
             self.fails(2, *args, says="'b' is one argument too many")
 
@@ -129,6 +130,8 @@ class Usage(ctl.Case):
         self.fails(2, "show", "x", "--watch=0", says="0.05")
         for time in ("0", "0.0009"):
             self.fails(2, "recv", "x", "r", "--timeout", time, says=["--timeout", "at least 0.001"])
+        for address in ("5", "00:5", "00:05.8", "00:05.0.0", "0000:00:05.0x", "x:00:05.0", "ivshmem:", "-1:05.0"):
+            self.fails(2, "bind", "--", address, says="PCI address")
         self.fails(2, "send", "x", "r", "--label", "two words", says="--label")
         self.assertEqual(os.listdir(self.shm), [])
 

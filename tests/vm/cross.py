@@ -3,15 +3,17 @@
 
 What vshmctl needs there comes from Debian's packages, unpacked in the cache.
 """
+import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 
 import kernel
 
 SOURCE = os.environ.get("VSHM_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PRESET = {"aarch64": "cross-aarch64"}
-PACKAGES = ("libjson-c5", "libjson-c-dev", "libinih1", "libinih-dev")
+PACKAGES = ("libjson-c5", "libjson-c-dev", "libinih1", "libinih-dev", "libudev1", "libudev-dev", "libpci3", "libpci-dev", "zlib1g")
 
 
 def programs(arch, native):
@@ -26,8 +28,9 @@ def programs(arch, native):
     libraries = f"{root}/usr/lib/{triplet}"
     env = dict(os.environ, PKG_CONFIG_LIBDIR=libraries + "/pkgconfig", PKG_CONFIG_SYSROOT_DIR=root)
     env.pop("CC", None)
-    for words in (["--preset", PRESET[arch], "-B", build, "-DVSHM_BUILD_CLI=ON",
-                   f"-DCMAKE_EXE_LINKER_FLAGS=-L{libraries} -Wl,-rpath-link,{libraries}"],
+    flags = f"-L{libraries} -Wl,-rpath-link,{libraries} -Wl,-rpath-link,{root}/lib/{triplet}"
+    for words in (["--preset", PRESET[arch], "-B", build, "-DVSHM_BUILD_CLI=ON", "-DVSHM_BUILD_DISCOVER=ON",
+                   f"-DCMAKE_EXE_LINKER_FLAGS={flags}", f"-DCMAKE_SHARED_LINKER_FLAGS={flags}"],
                   ["--build", build, "--target", "vshmctl"]):
         done = subprocess.run(["cmake", *words], cwd=SOURCE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
@@ -36,12 +39,16 @@ def programs(arch, native):
 
 
 def sysroot(arch):
-    """One tree with all that is needed to build vshmctl, of links into the unpacked packages."""
-    root = os.path.join(kernel.cache_directory(), "sysroot_" + kernel.DEBIAN[arch])
+    """One tree with all that is needed to build vshmctl, from the unpacked packages; another one for each list of them."""
+    name = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:8]
+    root = os.path.join(kernel.cache_directory(), f"sysroot-{name}_{kernel.DEBIAN[arch]}")
     if os.path.isdir(root):
         return root
+    new = tempfile.mkdtemp(dir=kernel.cache_directory())
     for package in PACKAGES:
-        tree = kernel.fetch(package, arch)
-        shutil.copytree(tree, root + ".new", symlinks=True, dirs_exist_ok=True)
-    os.rename(root + ".new", root)
+        shutil.copytree(kernel.fetch(package, arch), new, symlinks=True, dirs_exist_ok=True)
+    try:
+        os.rename(new, root)
+    except OSError:  # another test was faster
+        shutil.rmtree(new)
     return root
