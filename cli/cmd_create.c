@@ -7,18 +7,21 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <vshm/error.h>
 
-enum { OPTION_FORCE = PLAN_KEYS, OPTION_CONFIG };
+enum { OPTION_FORCE = PLAN_KEYS, OPTION_CONFIG, OPTION_URI };
 
 struct request {
-	const char *name, *file;
+	const char *name, *file, *uri;
 	struct plan plan;
 	bool force, any_key;
+	unsigned keys; /* which were given, 1 << PLAN_… */
 };
 
 static int read_options(int argc, char **argv, struct request *request)
 {
 	static const struct option options[] = {
+		{"uri", required_argument, NULL, OPTION_URI},
 		{"path", required_argument, NULL, PLAN_PATH},
 		{"size", required_argument, NULL, PLAN_SIZE},
 		{"peers", required_argument, NULL, PLAN_PEERS},
@@ -38,10 +41,14 @@ static int read_options(int argc, char **argv, struct request *request)
 			request->force = true;
 		} else if (option == OPTION_CONFIG) {
 			request->file = optarg;
+		} else if (option == OPTION_URI) {
+			request->uri = optarg;
+			request->any_key = true;
 		} else {
 			enum plan_key key = (enum plan_key)option;
 			const char *bad = plan_set(&request->plan, key, optarg, room);
 			request->any_key = true;
+			request->keys |= 1u << key;
 			if (bad)
 				return say_usage("--%s %s", plan_key_name(key), bad);
 		}
@@ -52,6 +59,29 @@ static int read_options(int argc, char **argv, struct request *request)
 	const char *bad = request->name ? parse_name(request->name) : NULL;
 	if (bad)
 		return say_usage("'%s': %s", request->name, bad);
+	return CTL_OK;
+}
+
+/* What has its memory already: a device has no owner, and one segment. */
+static int create_in_device(const struct request *request)
+{
+	struct vshm_create_options options = VSHM_CREATE_OPTIONS_INIT;
+	char why[VSHM_WHY_SIZE] = "";
+	if (!request->name)
+		return say_usage("NAME is missing");
+	if (request->keys & ~(1u << PLAN_SIZE | 1u << PLAN_PEERS))
+		return say_usage("with --uri there are only --size and --peers");
+	options.name = request->name;
+	options.size = request->plan.size;
+	options.peers = request->plan.peers;
+	options.flags = request->force ? VSHM_CREATE_FORCE : 0;
+	int rc = vshm_region_create(request->uri, &options, why);
+	if (rc)
+		return say_refused(rc, why);
+	rc = vshm_region_register(request->name, request->uri, why);
+	(void)printf("created %s in %s\n", request->name, request->uri);
+	if (rc)
+		say_note("vshm:%s will not find it, use its URI: %s", request->name, *why ? why : vshm_strerror(rc));
 	return CTL_OK;
 }
 
@@ -131,14 +161,17 @@ static int run(int argc, char **argv)
 		return code;
 	if (request.file && request.any_key)
 		return say_usage("--config and options of a region exclude each other: write them into the file");
+	if (request.uri)
+		return create_in_device(&request);
 	return request.any_key ? create_one(&request) : create_from_files(&request);
 }
 
 const struct command command_create = {
 	.name = "create",
-	.arguments = "NAME --path PATH [OPTION...] | [NAME] [--config FILE]",
+	.arguments = "NAME --path PATH|--uri URI [OPTION...] | [NAME] [--config FILE]",
 	.summary = "Make a region, or all regions of config files",
 	.help = "  --path PATH            the file (flat) or directory (split) to make, such as /dev/shm/net0\n"
+		"  --uri URI              or the device whose memory becomes the region, such as ivshmem:0000:00:05.0: it must be zero\n"
 		"  --size SIZE            bytes of the whole region, with K, M, G or T; default: 1 MiB and the headers\n"
 		"  --peers N              how many peers share it, 1 to 64; default: 2\n"
 		"  --profile flat|split   one segment for all, or one for each peer that only this peer may write\n"

@@ -258,7 +258,7 @@ static void diagnose_region(struct vshmi_diagnosis *d)
 		vshmi_say(d, VSHM_FINDING_OK, "region", NULL, "holds the region %s: %u of %u peers attached", found->name,
 			  (unsigned)found->live, (unsigned)found->peers);
 	} else if (found->error == -EPROTO && strstr(found->why, "zero")) {
-		VSHMI_TEXT(command, "vshmctl create NAME --uri %s", found->uri);
+		VSHMI_TEXT(command, "vshmctl create net0 --uri %.200s --size %lluK", found->uri, (unsigned long long)found->size / 1024);
 		vshmi_say(d, VSHM_FINDING_PROBLEM, "format", command, "its memory is all zero: no region yet");
 	} else if (found->error && found->error != -EBUSY && !d->problems) {
 		vshmi_say(d, VSHM_FINDING_PROBLEM, "region", NULL, "%s", found->why);

@@ -61,6 +61,34 @@ static void drop_others(struct vshmi_finds *finds, uint32_t kinds)
 	finds->count = kept;
 }
 
+/* A name of a device that was found: it is the device's, and no second thing. */
+static bool name_device(struct vshmi_finds *finds, const struct vshm_found *name)
+{
+	size_t length = strcspn(name->uri, "?");
+
+	for (size_t i = 0; i < finds->count; i++) {
+		struct vshm_found *device = &finds->one[i];
+
+		if (device->kind != VSHM_FOUND_IVSHMEM || strncmp(device->uri, name->uri, length) != 0 || device->uri[length])
+			continue;
+		device->flags |= VSHM_FOUND_REGISTERED;
+		VSHMI_TEXT(device->name, "%s", name->name);
+		return true;
+	}
+	return false;
+}
+
+static void name_devices(struct vshmi_finds *finds)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < finds->count; i++)
+		if (!(finds->one[i].flags & VSHM_FOUND_REGISTERED) || finds->one[i].kind != VSHM_FOUND_REGION ||
+		    !name_device(finds, &finds->one[i]))
+			finds->one[kept++] = finds->one[i];
+	finds->count = kept;
+}
+
 int vshmi_discover(const struct vshm_discover_options *options, struct vshmi_finds *finds)
 {
 	for (size_t i = 0; i < sizeof(finders) / sizeof(finders[0]); i++)
@@ -69,6 +97,7 @@ int vshmi_discover(const struct vshm_discover_options *options, struct vshmi_fin
 	if (options->also && options->kinds & 1u << VSHM_FOUND_REGION)
 		vshmi_find_path(finds, options->also);
 	drop_others(finds, options->kinds);
+	name_devices(finds);
 	if (options->flags & VSHM_DISCOVER_HOLDERS)
 		vshmi_find_holders(finds);
 	for (size_t i = 0; i < finds->count && !(options->flags & VSHM_DISCOVER_SHALLOW); i++)

@@ -86,7 +86,8 @@ void vshmi_look(struct vshm_found *found, uint32_t flags)
 		return; /* a server would give out an id */
 	options.flags = VSHM_OPEN_OBSERVE | (flags & VSHM_DISCOVER_GUARD ? VSHM_OPEN_GUARD : 0);
 	VSHMI_TEXT(named, "vshm:%s", found->name);
-	found->error = vshm_region_open(found->flags & VSHM_FOUND_REGISTERED ? named : found->uri, &options, &region, found->why);
+	found->error = vshm_region_open(found->kind == VSHM_FOUND_REGION && found->flags & VSHM_FOUND_REGISTERED ? named : found->uri,
+					&options, &region, found->why);
 	if (!found->error) {
 		found->error = note(region, found);
 		(void)vshm_region_close(region);
