@@ -90,10 +90,10 @@ class Case(unittest.TestCase):
         one.run("grep -l 0x1110 /sys/bus/pci/devices/*/device | cut -d/ -f6 >/tmp/D; test -s /tmp/D")
         return one
 
-    def plain(self):
+    def plain(self, *devices, **options):
         args = self.ctl("qemu-args", "net0").decode()
         words = [word.strip("'") for line in args.splitlines() for word in line.split(" ", 1)]
-        return self.guest(*words)
+        return self.guest(*words, *devices, **options)
 
     def doorbell(self, path):
         one = self.guest("-chardev", f"socket,id=s,path={path}", "-device", "ivshmem-doorbell,chardev=s,vectors=1", vfio=True)

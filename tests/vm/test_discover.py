@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What vshmctl finds in a guest, what doctor says is missing, and whether the commands that it names mend it; hot-plug."""
+import json
+import os
+import socket
+import subprocess
+
+import world
+from world import runner
+
+# The kernel sizes a port's window before anything is plugged in: on arm64 no firmware does it.
+HOTPLUG = "pci=hpmmioprefsize=64M"
+NOBODY = "nobody:x:65534:65534:nobody:/:/bin/sh\n"
+
+
+class Monitor:
+    """QEMU's machine protocol."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(world.LONG)
+        self.socket.connect(path)
+        self.lines = self.socket.makefile("r")
+        self.lines.readline()  # its greeting
+        self.ask("qmp_capabilities")
+
+    def ask(self, command, **arguments):
+        self.socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+        while True:
+            answer = json.loads(self.lines.readline())
+            if "error" in answer:
+                raise AssertionError(f"{command}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def close(self):
+        self.lines.close()
+        self.socket.close()
+
+
+def as_user(command, user):
+    return f"su -s /bin/sh {user} -c '{command}'" if user else command
+
+
+class Discover(world.Case):
+    def device(self, one, user=""):
+        """The only device that list shows."""
+        devices = json.loads(one.run(as_user("vshmctl list --json", user)))["devices"]
+        self.assertEqual(len(devices), 1, devices)
+        return devices[0]
+
+    def findings(self, one, status, user=""):
+        """What doctor says, by topic; its exit status must be as said."""
+        running = one.begin(as_user("vshmctl doctor --json", user)).wait()
+        self.assertEqual(running.status, status, running.output)
+        found = json.loads(running.output)["found"]
+        self.assertEqual(len(found), 1, found)
+        return {finding["topic"]: finding for finding in found[0]["findings"]}
+
+    def mend(self, one, finding):
+        """Performs exactly the command that doctor names."""
+        self.assertEqual(finding["level"], "problem")
+        return one.run(finding["command"])
+
+    def unbound_doorbell(self, **options):
+        """A guest whose doorbell device has no driver yet."""
+        path = self.shm + "/server"
+        self.start("serve", "--socket", path, "--path", self.region, stderr=subprocess.DEVNULL)
+        self.eventually(lambda: os.path.exists(path))
+        return self.guest("-chardev", f"socket,id=s,path={path}", "-device", "ivshmem-doorbell,chardev=s,vectors=2", **options)
+
+    def test_plain(self):
+        one = self.plain()
+        device = self.device(one)
+        self.assertEqual((device["name"], device["kind"], device["way"], device["error"]), ("net0", "ivshmem", "sysfs", None))
+        self.assertEqual((device["size"], device["peer_count"], device["peers_live"]), (16 << 20, 8, 0))
+        self.assertEqual((device["id"], device["vectors"], device["model"]), ("1af4:1110", 0, "ivshmem-plain"))
+        one.run(f"vshmctl show '{device['uri']}'")
+        findings = self.findings(one, 0)
+        self.assertEqual((findings["region"]["level"], findings["interrupts"]["level"]), ("ok", "hint"))
+        one.begin(world.in_guest("vshmctl recv URI nothing --quiet", 0))
+        one.eventually("vshmctl list | grep '1/8 .*in use by vshmctl'")
+        self.assertIn("in use by vshmctl", self.findings(one, 0)["held"]["text"])
+        self.assertIn("net0", one.run("vshmctl doctor net0"))
+        for name in (device["place"], device["place"][5:], device["uri"]):
+            self.assertEqual(one.run(f"vshmctl doctor {name}"), one.run("vshmctl doctor"))
+        self.assertIn("no interrupts: VFIO needs an IOMMU", self.unbound_doorbell().run("vshmctl doctor"))
+
+    def test_doctor_and_bind(self):
+        """The driver is missing, its command mends it; and back."""
+        one = self.unbound_doorbell(vfio=True)
+        self.assertEqual(self.device(one)["name"], "net0")
+        self.mend(one, self.findings(one, 1)["driver"])
+        findings = self.findings(one, 0)
+        self.assertEqual({finding["level"] for finding in findings.values()}, {"ok"}, findings)
+        device = self.device(one)
+        self.assertEqual((device["name"], device["way"], device["driver"]), ("net0", "vfio", "vfio-pci"))
+        self.assertTrue(device["node"].startswith("/dev/vfio/"))
+
+        receiver = one.begin(world.in_guest("vshmctl recv URI greetings --quiet", 0))
+        one.eventually("vshmctl list | grep 'in use by vshmctl'")
+        self.assertEqual(self.findings(one, 0)["held"]["level"], "hint")
+        refused = one.begin("vshmctl unbind $(cat /tmp/D)").wait()
+        self.assertEqual(refused.status, 1)
+        self.assertIn("in use by vshmctl", refused.output)
+        self.ctl("send", self.host[0], "greetings", "--quiet", input=b"hello\n")
+        self.assertEqual(receiver.ok(), "hello\n")
+
+        self.assertIn("was vfio-pci", one.run("vshmctl unbind $(cat /tmp/D)"))
+        self.assertEqual(self.device(one)["way"], "sysfs")
+        self.assertIn("and had none", one.run("vshmctl unbind $(cat /tmp/D)"))
+        self.assertIn("is bound to vfio-pci", one.run("vshmctl bind $(cat /tmp/D)"))
+        self.assertIn("is already bound", one.run("vshmctl bind $(cut -c 6- /tmp/D)"))
+        self.findings(one, 0)
+
+    def test_refusals_of_bind(self):
+        one = self.unbound_doorbell(modules=["uio_pci_generic"])
+        other = "$(ls /sys/bus/pci/devices | grep -v $(cat /tmp/D) | head -1)"
+        for command, status, says in ((f"bind {other}", 1, "no ivshmem device"), ("bind 0000:1f:1f.7", 1, "there is no PCI device"),
+                                      ("bind $(cat /tmp/D)", 1, "the kernel has no driver vfio-pci: modprobe vfio-pci"),
+                                      ("bind $(cat /tmp/D) virtio-pci", 1, "virtio-pci does not take"),
+                                      ("bind $(cat /tmp/D) ../x", 2, "no name of a driver")):
+            running = one.begin("vshmctl " + command).wait()
+            self.assertEqual(running.status, status, running.output)
+            self.assertIn(says, running.output)
+        self.assertEqual(self.device(one)["driver"], None)
+        one.run("vshmctl bind $(cat /tmp/D) uio_pci_generic")
+        device = self.device(one)
+        self.assertEqual((device["name"], device["way"], device["node"]), ("net0", "uio (uio_pci_generic)", "/dev/uio0"))
+        one.run("vshmctl unbind $(cat /tmp/D)")
+        self.assertEqual(self.device(one)["way"], "sysfs")
+
+    def test_permissions(self):
+        """A user who may do nothing, and the commands that change it."""
+        one = self.plain(files={"etc/passwd": NOBODY.encode()})
+        device = self.device(one, "nobody")
+        self.assertEqual((device["name"], device["way"]), (None, "none"))
+        findings = self.findings(one, 1, "nobody")
+        self.assertIn("only root may see", findings["interrupts"]["text"])
+        for topic in ("permission", "memory"):
+            if findings[topic]["level"] == "problem":
+                self.mend(one, findings[topic])
+        self.findings(one, 0, "nobody")
+        device = self.device(one, "nobody")
+        self.assertEqual((device["name"], device["way"]), ("net0", "sysfs"))
+
+    def test_memory_without_a_region(self):
+        """Zeros: doctor names the command that makes a region of them."""
+        one = self.plain()
+        with open(self.region, "r+b") as file:
+            file.write(bytes(4096))
+        self.assertIn("all zero", self.device(one)["error"])
+        self.mend(one, self.findings(one, 1)["format"])
+        device = self.device(one)
+        self.assertEqual((device["name"], device["size"], device["registered"]), ("net0", 16 << 20, True))
+        self.findings(one, 0)
+        one.run("vshmctl show net0")
+
+    def test_hot_plug(self):
+        self.ctl("create", "net1", "--path", self.shm + "/net1", "--size", "4M")
+        qmp = self.shm + "/qmp"
+        one = self.plain("-qmp", f"unix:{qmp},server=on,wait=off", "-device", "pcie-root-port,id=late_slot,chassis=7,slot=7,pref64-reserve=64M",
+                         kernel_args=HOTPLUG)
+        one.begin("vshmctl list --watch >/tmp/watch; echo ended with $? >>/tmp/watch")
+        one.eventually("grep '^  ivshmem .*net0' /tmp/watch")
+        monitor = Monitor(qmp)
+        self.addCleanup(monitor.close)
+        monitor.ask("object-add", **{"qom-type": "memory-backend-file", "id": "late", "mem-path": self.shm + "/net1", "size": 4 << 20,
+                                     "share": True})
+        monitor.ask("device_add", driver="ivshmem-plain", id="late", memdev="late", bus="late_slot")
+        one.eventually("grep '^[+~] ivshmem .*net1 .* 4 MiB' /tmp/watch", 60)
+        self.assertEqual(len(json.loads(one.run("vshmctl list --json"))["devices"]), 2)
+        monitor.ask("device_del", id="late")
+        one.eventually("grep '^- ivshmem .*net1' /tmp/watch", 60)
+        one.run("kill $(pidof vshmctl)")
+        one.eventually("grep 'ended with 143' /tmp/watch")
+        text = one.run("cat /tmp/watch")
+        self.assertEqual(len([line for line in text.splitlines() if "net0" in line]), 1, text)
+
+
+if __name__ == "__main__":
+    runner.main()
