@@ -68,14 +68,15 @@ static void diagnose_size(struct vshmi_diagnosis *d)
 {
 	const uint64_t size = d->found->size;
 	uint64_t next = 1;
+	char option[32];
 
 	while (next < size)
 		next *= 2;
 	if (d->found->profile == VSHM_FLAT && size && next != size)
 		vshmi_say(d, VSHM_FINDING_HINT, "size", NULL,
 			  "its size, %llu bytes, is no power of two: it cannot be the memory of a device; for that, make it with --size "
-			  "%lluK",
-			  (unsigned long long)size, (unsigned long long)(next / 1024));
+			  "%s",
+			  (unsigned long long)size, vshmi_size_option(option, sizeof(option), next));
 }
 
 static void diagnose_huge(struct vshmi_diagnosis *d, const char *path)

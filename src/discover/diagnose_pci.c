@@ -252,13 +252,14 @@ static void diagnose_held(struct vshmi_diagnosis *d)
 static void diagnose_region(struct vshmi_diagnosis *d)
 {
 	const struct vshm_found *found = d->found;
-	char command[VSHM_COMMAND_SIZE];
+	char command[VSHM_COMMAND_SIZE], option[32];
 
 	if (!found->error && found->peers) {
 		vshmi_say(d, VSHM_FINDING_OK, "region", NULL, "holds the region %s: %u of %u peers attached", found->name,
 			  (unsigned)found->live, (unsigned)found->peers);
 	} else if (found->error == -EPROTO && strstr(found->why, "zero")) {
-		VSHMI_TEXT(command, "vshmctl create net0 --uri %.200s --size %lluK", found->uri, (unsigned long long)found->size / 1024);
+		VSHMI_TEXT(command, "vshmctl create net0 --uri %.200s --size %s", found->uri,
+			   vshmi_size_option(option, sizeof(option), found->size));
 		vshmi_say(d, VSHM_FINDING_PROBLEM, "format", command, "its memory is all zero: no region yet");
 	} else if (found->error && found->error != -EBUSY && !d->problems) {
 		vshmi_say(d, VSHM_FINDING_PROBLEM, "region", NULL, "%s", found->why);

@@ -34,6 +34,9 @@ void vshmi_finds_free(struct vshmi_finds *finds);
 void vshmi_text(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 #define VSHMI_TEXT(out, ...) vshmi_text(out, sizeof(out), __VA_ARGS__)
 
+/* "16M": a size as vshmctl takes it, in the largest unit that says it exactly. */
+const char *vshmi_size_option(char *out, size_t size, unsigned long long bytes);
+
 /* A file of one line, without its newline, in `out`. The length, or -1. */
 ssize_t vshmi_read_line(const char *path, char *out, size_t size);
 
