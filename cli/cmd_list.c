@@ -10,11 +10,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <vshm/error.h>
 #include <vshm/layout.h>
 
-#define FLAGS (VSHM_DISCOVER_GUARD | VSHM_DISCOVER_HOLDERS)
+/* One thing that comes is several events: they are one look. */
+#define SETTLE_NS 50000000u
 
 static const int pretty = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
 
@@ -71,7 +73,7 @@ static int list(bool json)
 	struct vshm_discover_options options = VSHM_DISCOVER_OPTIONS_INIT;
 	struct found_regions found = {0};
 	int code = CTL_OK;
-	options.flags = FLAGS;
+	options.flags = VSHM_DISCOVER_GUARD | VSHM_DISCOVER_HOLDERS;
 	if (find_things(&found, &options))
 		code = say_failed("out of memory");
 	else if (json)
@@ -122,7 +124,8 @@ static void print_change(void *arg, enum vshm_found_change change, const struct 
 	(void)puts(safe);
 }
 
-static int follow(struct vshm_monitor *monitor, struct watch *watch)
+/* Waits for changes, or to be asked to stop: signals come only while it waits, so that none comes just before. */
+static int follow(struct vshm_monitor *monitor, struct watch *watch, const sigset_t *open_to)
 {
 	struct pollfd ready = {vshm_monitor_fd(monitor), POLLIN, 0};
 	while (!stop_asked()) {
@@ -132,7 +135,8 @@ static int follow(struct vshm_monitor *monitor, struct watch *watch)
 		if (fflush(stdout))
 			return CTL_FAILED; /* say_flushed() says why */
 		watch->first = false;
-		(void)poll(&ready, 1, -1); /* interrupted: asked to stop */
+		if (ppoll(&ready, 1, NULL, open_to) > 0)
+			observe_pause(SETTLE_NS);
 	}
 	return CTL_OK;
 }
@@ -143,12 +147,19 @@ static int watch(bool json)
 	struct watch watch = {json, true};
 	struct vshm_monitor *monitor;
 	char why[VSHM_WHY_SIZE] = "";
-	options.flags = FLAGS;
+	sigset_t asking, before;
+	options.flags = VSHM_DISCOVER_GUARD;
+	(void)sigemptyset(&asking);
+	(void)sigaddset(&asking, SIGINT);
+	(void)sigaddset(&asking, SIGTERM);
+	(void)sigaddset(&asking, SIGHUP);
 	stop_install();
 	int rc = vshm_monitor_open(&options, &monitor, why);
 	if (rc)
 		return say_refused(rc, why);
-	int code = follow(monitor, &watch);
+	(void)sigprocmask(SIG_BLOCK, &asking, &before);
+	int code = follow(monitor, &watch, &before);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	(void)vshm_monitor_close(monitor);
 	return stop_leave(say_flushed(code));
 }
