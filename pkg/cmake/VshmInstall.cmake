@@ -24,6 +24,9 @@ if(TARGET vshmctl)
 	endif()
 	install(TARGETS vshmctl)
 	install(FILES ${CMAKE_SOURCE_DIR}/pkg/systemd/vshm-serve.service DESTINATION lib/systemd/system)
+	install(FILES ${CMAKE_SOURCE_DIR}/pkg/udev/60-vshm.rules DESTINATION lib/udev/rules.d)
+	install(FILES ${CMAKE_SOURCE_DIR}/pkg/sysusers/vshm.conf DESTINATION lib/sysusers.d)
+	install(FILES ${CMAKE_SOURCE_DIR}/pkg/tmpfiles/vshm.conf DESTINATION lib/tmpfiles.d)
 endif()
 
 # pkg-config: paths relative to the file, so that an installed tree can be moved

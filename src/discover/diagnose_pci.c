@@ -23,12 +23,20 @@ static void device_path(const struct vshm_found *found, const char *attribute, c
 	vshmi_text(path, size, SYSFS "%s/%s", found->place, attribute);
 }
 
+/* The group must exist, and help this user. */
+static bool in_group(void)
+{
+	const struct group *group = getgrnam(GROUP);
+
+	return group && group_member(group->gr_gid);
+}
+
 /* A command after which this user may read and write `path`. */
 static void grant_command(const char *path, char *command, size_t size)
 {
 	const struct passwd *user = getpwuid(geteuid());
 
-	if (getgrnam(GROUP))
+	if (in_group())
 		vshmi_text(command, size, "chgrp " GROUP " %s && chmod g+rw %s", path, path);
 	else if (user)
 		vshmi_text(command, size, "chown %s %s", user->pw_name, path);

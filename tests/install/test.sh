@@ -33,8 +33,8 @@ prefix=$scratch/prefix
 libdir=$(dirname "$(find "$prefix" -name 'libvshm.so')")
 ok "installed, moved"
 
-for file in bin/vshmctl include/vshm/vshm.h include/vshm/version.h share/man/man1/vshmctl.1 share/man/man5/vshm_layout.5 \
-	share/man/man7/vshm.7 share/man/man3/vshm_wait.3 share/man/man3/vshm_ring.3 share/man/man3/vshm_pool.3 share/man/man3/vshm_region_open.3 share/doc/libvshm/LICENSE; do
+for file in bin/vshmctl lib/udev/rules.d/60-vshm.rules include/vshm/vshm.h include/vshm/discover.h include/vshm/version.h share/man/man1/vshmctl.1 share/man/man5/vshm_layout.5 \
+	share/man/man7/vshm.7 share/man/man3/vshm_wait.3 share/man/man3/vshm_ring.3 share/man/man3/vshm_pool.3 share/man/man3/vshm_region_open.3 share/man/man3/vshm_diagnose.3 share/doc/libvshm/LICENSE; do
 	if [[ $file == share/man/* ]] && ! command -v scdoc >/dev/null; then
 		continue
 	fi
@@ -47,6 +47,15 @@ if [ -d "$prefix/share/man/man3" ]; then
 	done < <(sed -n 's/^\t\(vshm_poll\|vshm_\(region\|producer\|consumer\|pool\)_[a-z_]*\);/\1/p' "$VSHM_SOURCE_DIR/pkg/libvshm.map")
 fi
 ok "files are in place"
+
+if command -v systemd-sysusers systemd-tmpfiles >/dev/null; then
+	mkdir -p "$scratch/root/etc"
+	systemd-sysusers --root="$scratch/root" "$prefix/lib/sysusers.d/vshm.conf" 2>"$scratch/log" || fail "sysusers: $(cat "$scratch/log")"
+	grep -q '^vshm:' "$scratch/root/etc/group" || fail "sysusers makes no group vshm"
+	systemd-tmpfiles --create --root="$scratch/root" "$prefix/lib/tmpfiles.d/vshm.conf" || fail "tmpfiles"
+	[ "$(stat -c %a "$scratch/root/run/vshm")" = 755 ] || fail "tmpfiles makes no /run/vshm"
+	ok "a group and a directory are made"
+fi
 
 [ "$(readlink "$libdir/libvshm.so")" = libvshm.so.0 ] || fail "libvshm.so does not lead to libvshm.so.0"
 readelf -d "$libdir/libvshm.so" | grep -q 'SONAME.*\[libvshm.so.0\]' || fail "the soname is not libvshm.so.0"
