@@ -2,6 +2,7 @@
 """What vshmctl finds in a guest, what doctor says is missing, and whether the commands that it names mend it; hot-plug."""
 import json
 import os
+import shutil
 import socket
 import subprocess
 
@@ -155,6 +156,28 @@ class Discover(world.Case):
         self.assertEqual((device["name"], device["size"], device["registered"]), ("net0", 16 << 20, True))
         self.findings(one, 0)
         one.run("vshmctl show net0")
+
+    def test_udev(self):
+        """With udevd and our rules a member of the group may do everything, and its events are watched instead of the kernel's."""
+        udevadm = shutil.which("udevadm")
+        if world.ARCH != os.uname().machine or not udevadm:
+            self.skipTest("no udevd for guests of this architecture here")
+        with open(os.path.join(world.cross.SOURCE, "pkg/udev/60-vshm.rules"), "rb") as file:
+            files = {"etc/passwd": NOBODY.encode(), "etc/group": b"vshm:x:990:nobody\n", "etc/udev/rules.d/60-vshm.rules": file.read()}
+        one = self.unbound_doorbell(vfio=True, files=files, more_programs={"bin/udevadm": udevadm})
+        one.run("ln -s udevadm /bin/systemd-udevd; systemd-udevd --daemon && udevadm trigger --action=add && udevadm settle")
+        one.run("test -S /run/udev/control")
+        one.begin("vshmctl list --watch >/tmp/watch")
+        one.eventually("grep '^  ivshmem .*net0.*sysfs' /tmp/watch")
+        device = self.device(one, "nobody")
+        self.assertEqual((device["name"], device["way"]), ("net0", "sysfs"))
+        one.run("vshmctl bind $(cat /tmp/D) && udevadm settle && chmod a+rw /dev/vfio/vfio")
+        device = self.device(one, "nobody")
+        self.assertEqual((device["name"], device["way"], device["error"]), ("net0", "vfio", None))
+        self.assertEqual(one.run(f"stat -c '%G %a' {device['node']}"), "vshm 660\n")
+        one.eventually("grep '^~ ivshmem .*vfio' /tmp/watch")
+        one.run("vshmctl unbind $(cat /tmp/D)")
+        one.eventually("tail -1 /tmp/watch | grep '^~ ivshmem .*sysfs'")
 
     def test_hot_plug(self):
         self.ctl("create", "net1", "--path", self.shm + "/net1", "--size", "4M")

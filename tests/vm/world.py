@@ -82,9 +82,10 @@ class Case(unittest.TestCase):
 
     # ---- guests ----
 
-    def guest(self, *devices, **options):
+    def guest(self, *devices, more_programs=None, **options):
         """A guest with vshmctl, whose shell knows the address of its ivshmem device as $D."""
         programs = {"bin/" + name: os.path.join(self.programs, name) for name in PROGRAMS}
+        programs.update(more_programs or {})
         one = guest.Guest(ARCH, devices, programs, roots=self.roots, **options)
         self.addCleanup(one.close)
         one.run("grep -l 0x1110 /sys/bus/pci/devices/*/device | cut -d/ -f6 >/tmp/D; test -s /tmp/D")
