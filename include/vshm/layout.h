@@ -85,6 +85,7 @@ struct vshm_superblock {
 #define VSHM_WAY_FUTEX 1u      /* woken by FUTEX_WAKE on the ringer's bell word, under the same kernel */
 #define VSHM_WAY_MEMBARRIER 2u /* registered for, and issues before it sleeps, expedited global membarriers */
 #define VSHM_WAY_DOORBELL 8u   /* is rung by an interrupt, at ivshmem_id */
+#define VSHM_WAY_RINGS 16u     /* rings the interrupts of others */
 #define VSHM_WAY_KEEPER 4u     /* has a keeper thread: the kernel marks its death, its heart beats */
 
 enum vshm_section_state {

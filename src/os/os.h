@@ -105,6 +105,7 @@ int vshmi_socket_receive(int fd, void *data, size_t size, int *passed);
 #define VSHMI_PCI_ADDRESS 16 /* "0000:00:05.0" and room */
 
 struct vshmi_pci {
+	const char *root; /* what "/sys" and "/dev" are below: "", or a test's own; the caller's */
 	int dir; /* its directory in sysfs; -1: not open */
 	char address[VSHMI_PCI_ADDRESS];
 	uint32_t vendor, device, revision; /* UINT32_MAX: not told */
@@ -112,9 +113,12 @@ struct vshmi_pci {
 	bool enabled; /* by us: to be taken back */
 };
 
-/* Opens the device that `text` names, below `root` ("/sys"). 0, -EINVAL (no address), -ENOENT, -EACCES, -EIO. */
+/* Opens the device that `text` names. 0, -EINVAL (no address), -ENOENT, -EACCES, -EIO. */
 int vshmi_pci_open(const char *root, const char *text, struct vshmi_pci *pci, char *why);
 void vshmi_pci_close(struct vshmi_pci *pci);
+
+/* Is it still plugged in? */
+bool vshmi_pci_there(const struct vshmi_pci *pci);
 
 /* Makes the device answer to accesses to its memory: without that loads give zeros or ones, and no error. 0 or -EACCES. */
 int vshmi_pci_enable(struct vshmi_pci *pci, char *why);
@@ -124,6 +128,35 @@ uint64_t vshmi_pci_bar_size(const struct vshmi_pci *pci, unsigned bar);
 
 /* A descriptor to map a bar from: device memory. Or -ENODEV (no such bar), -EACCES, -EIO. */
 int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable, char *why);
+
+/* How the kernel maps that memory for a program, if it tells (debugfs, for root): VSHMI_MEMORY_… */
+enum vshmi_memory {
+	VSHMI_MEMORY_UNKNOWN,
+	VSHMI_MEMORY_UNCACHED,
+	VSHMI_MEMORY_COMBINING, /* write-combined */
+	VSHMI_MEMORY_CACHED,
+};
+enum vshmi_memory vshmi_pci_memory(const struct vshmi_pci *pci, unsigned bar);
+
+/* ---- uio.c: a PCI device through its UIO driver ---- */
+
+struct vshmi_uio {
+	int fd, dir; /* /dev/uioN, and its directory in sysfs; -1: not open */
+};
+
+/* Has it such a driver? */
+bool vshmi_uio_there(const struct vshmi_pci *pci);
+
+/* 0; -EOPNOTSUPP (no such driver), -EACCES, -EIO, with what to do. */
+int vshmi_uio_open(const struct vshmi_pci *pci, struct vshmi_uio *uio, char *why);
+void vshmi_uio_close(struct vshmi_uio *uio);
+
+/* Bytes of the first mapping that has one of these names (the last is NULL), and where it is; 0: there is none. */
+uint64_t vshmi_uio_map(const struct vshmi_uio *uio, const char *const names[], uint64_t *offset);
+
+/* Does its descriptor become readable with interrupts? */
+bool vshmi_uio_has_bells(const struct vshmi_uio *uio);
+void vshmi_uio_clear(const struct vshmi_uio *uio); /* takes in those that came */
 
 /* ---- vfio.c: a PCI device through VFIO ---- */
 

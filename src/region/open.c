@@ -265,6 +265,8 @@ static int attach(struct vshm_region *region, char *why)
 		region->ways |= VSHM_WAY_DOORBELL;
 	else if (region->transport.same_kernel)
 		region->ways |= VSHM_WAY_FUTEX;
+	if (region->transport.rings)
+		region->ways |= VSHM_WAY_RINGS;
 	return vshmi_keeper_start(region, why);
 }
 

@@ -10,10 +10,10 @@ extern const struct vshmi_transport_ops vshmi_inproc_ops;
 extern const struct vshmi_transport_ops vshmi_ivshmem_ops;
 extern const struct vshmi_transport_ops vshmi_server_ops;
 
-/* As the operation open, below another place than /sys, and perhaps writable at once. */
-int vshmi_ivshmem_open(struct vshmi_transport *t, const char *sysfs, const struct vshmi_uri *uri, bool observe,
+/* As the operation open, with /sys and /dev below another root, and perhaps writable at once. */
+int vshmi_ivshmem_open(struct vshmi_transport *t, const char *root, const struct vshmi_uri *uri, bool observe,
 		       bool writable_now, char *why);
-int vshmi_ivshmem_create(struct vshmi_transport *t, const char *sysfs, const struct vshmi_uri *uri, const struct vshmi_shape *shape,
+int vshmi_ivshmem_create(struct vshmi_transport *t, const char *root, const struct vshmi_uri *uri, const struct vshmi_shape *shape,
 			 char *why);
 
 /* Room for a URI in a file of the run directory, with its newline. */

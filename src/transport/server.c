@@ -265,6 +265,7 @@ static int server_open(struct vshmi_transport *t, const struct vshmi_uri *uri, b
 		return error;
 	}
 	t->news = server->socket;
+	t->rings = true;
 	return 0;
 }
 

@@ -44,6 +44,8 @@ struct vshmi_transport_ops {
 	/* 0, -ESTALE when the segments no longer have their name, -ENODEV when memory is missing. Cheap. */
 	int (*status)(struct vshmi_transport *t);
 	void (*close)(struct vshmi_transport *t);
+	/* Takes in the rings that made `bell` readable. NULL: it is an eventfd. */
+	void (*hear)(struct vshmi_transport *t);
 	/* Rings the peer whose doorbell has this address. Never blocks. NULL: there are no doorbells. */
 	void (*ring)(struct vshmi_transport *t, uint32_t doorbell);
 	/* `news` is readable: reads it. Doorbells whose peers are gone for good, up to `most`; how many. In the keeper's thread. */
@@ -55,8 +57,11 @@ struct vshmi_transport_ops {
 struct vshmi_transport {
 	const struct vshmi_transport_ops *ops;
 	uint32_t facts;    /* VSHM_FACT_CACHED, VSHM_FACT_RMW, VSHM_FACT_ENFORCED */
+	const char *way;   /* how it is reached, where there are several ways: "vfio"; NULL */
+	char because[VSHM_WHY_SIZE]; /* why this way */
 	bool same_kernel;  /* all who have this memory run under this kernel: futexes reach them */
-	int bell;	   /* with `ring`: a descriptor that becomes readable when this peer is rung; -1: nobody can ring it */
+	bool rings;	   /* it can ring others */
+	int bell;	   /* a descriptor that becomes readable when this peer is rung; -1: nobody can ring it */
 	int news;	   /* with `attend`: a descriptor that becomes readable when there is something to read; -1 */
 	uint32_t doorbell; /* its address, by which others ring this peer; UINT32_MAX: it has none */
 	uint32_t segment_count;
@@ -70,6 +75,9 @@ static inline void vshmi_transport_init(struct vshmi_transport *t, void *state, 
 	t->state = state;
 	t->facts = facts;
 	t->same_kernel = same_kernel;
+	t->way = NULL;
+	t->because[0] = '\0';
+	t->rings = false;
 	t->bell = t->news = -1;
 	t->doorbell = UINT32_MAX;
 	t->segment_count = 0;

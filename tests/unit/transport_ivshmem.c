@@ -17,7 +17,7 @@ static void write_attribute(const char *name, const void *data, size_t size)
 	char path[PATH_MAX + 80];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/" ADDRESS "/%s", root, name);
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/" ADDRESS "/%s", root, name);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, data, size), (ssize_t)size);
@@ -34,7 +34,7 @@ static char read_enable(void)
 	char path[PATH_MAX + 80], value = 0;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/" ADDRESS "/enable", root);
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/" ADDRESS "/enable", root);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(read(fd, &value, 1), 1);
 	close(fd);
@@ -54,21 +54,27 @@ static void set_memory(uint64_t size)
 	char path[PATH_MAX + 80];
 
 	write_text("resource2", "");
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/" ADDRESS "/resource2", root);
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/" ADDRESS "/resource2", root);
 	ck_assert_int_eq(truncate(path, (off_t)size), 0);
+}
+
+static void make_directory(const char *name)
+{
+	char path[PATH_MAX + 80];
+
+	snprintf(path, sizeof(path), "%s%s", root, name);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
 }
 
 /* A device as QEMU has it, with its memory on. */
 static void begin(void)
 {
-	static const char *const levels[] = {"", "/bus", "/bus/pci", "/bus/pci/devices", ("/bus/pci/devices/" ADDRESS)};
-	char path[PATH_MAX + 80];
+	static const char *const levels[] = {"", "/dev", "/sys", "/sys/bus", "/sys/bus/pci", "/sys/bus/pci/devices",
+					     ("/sys/bus/pci/devices/" ADDRESS)};
 
-	path_of(root, "sys");
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s", root, levels[i]);
-		ck_assert_int_eq(mkdir(path, 0700), 0);
-	}
+	path_of(root, "root");
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		make_directory(levels[i]);
 	write_text("vendor", "0x1af4\n");
 	write_text("device", "0x1110\n");
 	write_text("revision", "0x01\n");
@@ -202,9 +208,209 @@ START_TEST(what_cannot_be_mapped)
 	set_command(2);
 	set_memory(0);
 	refused("ivshmem:" ADDRESS, -ENODEV, "no BAR 2");
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/" ADDRESS "/resource2", root);
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/" ADDRESS "/resource2", root);
 	ck_assert_int_eq(unlink(path), 0);
 	refused("ivshmem:" ADDRESS, -ENODEV, "no BAR 2");
+	end();
+}
+END_TEST
+
+/* ---- UIO: its device is a file, too, in which mapping M begins at page M ---- */
+
+#define PAGE 4096
+#define POSITION 7
+
+static void make_map(unsigned number, const char *name, const char *size)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/" ADDRESS "/uio/uio0/maps/map%u", number);
+	make_directory(path);
+	snprintf(path, sizeof(path), "uio/uio0/maps/map%u/name", number);
+	write_text(path, name);
+	snprintf(path, sizeof(path), "uio/uio0/maps/map%u/size", number);
+	write_text(path, size);
+}
+
+static void bind_to(const char *driver)
+{
+	char path[PATH_MAX + 80];
+
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/" ADDRESS "/driver", root);
+	ck_assert_int_eq(symlink(driver, path), 0);
+}
+
+/* The registers, and behind them the memory. */
+static void make_uio(const char *driver, uint32_t position)
+{
+	static const char *const levels[] = {"", "/uio0", "/uio0/maps"};
+	char path[PATH_MAX + 80];
+	int fd;
+
+	bind_to(driver);
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/" ADDRESS "/uio%s", levels[i]);
+		make_directory(path);
+	}
+	snprintf(path, sizeof(path), "%s/dev/uio0", root);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(ftruncate(fd, PAGE + SEGMENT_SIZE), 0);
+	ck_assert_int_eq(pwrite(fd, &position, 4, 8), 4);
+	ck_assert_int_eq(pwrite(fd, "memory", 6, PAGE), 6);
+	close(fd);
+}
+
+static uint32_t read_word(const char *file, off_t offset)
+{
+	char path[PATH_MAX + 80];
+	uint32_t word = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s%s", root, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(pread(fd, &word, 4, offset), 4);
+	close(fd);
+	return word;
+}
+
+/* The drivers for such devices differ in what they call their mappings. */
+START_TEST(drivers_of_its_own)
+{
+	static const char *const names[][2] = {{"registers\n", "shmem\n"}, {"ivshmem-mmr\n", "ivshmem-shmem\n"}};
+	char why[VSHM_WHY_SIZE] = "", size[32];
+	struct vshmi_transport t;
+
+	snprintf(size, sizeof(size), "0x%x\n", (unsigned)SEGMENT_SIZE);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		begin();
+		make_uio("../../drivers/uio_ivshmem", POSITION);
+		make_map(0, names[i][0], "0x1000\n");
+		make_map(1, names[i][1], size);
+		ck_assert_msg(!try_open(&t, "ivshmem:" ADDRESS, false, why), "%s", why);
+		ck_assert_str_eq(t.way, "uio");
+		ck_assert(strstr(t.because, "uio_ivshmem") != NULL);
+		ck_assert_uint_eq(t.segment[0].size, SEGMENT_SIZE);
+		ck_assert_mem_eq(t.segment[0].base, "memory", 6);
+		ck_assert(t.rings && t.bell >= 0);
+		ck_assert_uint_eq(t.doorbell, POSITION);
+		t.ops->ring(&t, 3);
+		ck_assert_uint_eq(read_word("/dev/uio0", 12), 3u << 16);
+		t.ops->hear(&t);
+		t.ops->close(&t);
+		end();
+	}
+}
+END_TEST
+
+/* A driver for any device gives away no 64-bit bar and knows no MSI-X: memory and registers come from sysfs. */
+START_TEST(a_driver_for_any_device)
+{
+	char why[VSHM_WHY_SIZE] = "", page[PAGE] = {0};
+	struct vshmi_transport t;
+
+	begin();
+	make_uio("../../drivers/uio_pci_generic", POSITION);
+	make_map(0, "\n", "0x1000\n");
+	write_attribute("resource0", page, sizeof(page));
+	write_attribute("resource1", page, sizeof(page));
+	ck_assert_msg(!try_open(&t, "ivshmem:" ADDRESS "?via=uio", false, why), "%s", why);
+	ck_assert_uint_eq(t.segment[0].size, SEGMENT_SIZE);
+	ck_assert(t.rings && t.bell < 0);
+	ck_assert_uint_eq(t.doorbell, UINT32_MAX);
+	t.ops->ring(&t, 5);
+	t.ops->ring(&t, UINT16_MAX + 1);
+	ck_assert_uint_eq(read_word("/sys/bus/pci/devices/" ADDRESS "/resource0", 12), 5u << 16);
+	t.ops->close(&t);
+	end();
+}
+END_TEST
+
+START_TEST(uio_that_cannot_be)
+{
+	begin();
+	refused("ivshmem:" ADDRESS "?via=uio", -EOPNOTSUPP, "modprobe uio_pci_generic");
+	make_uio("../../drivers/uio_ivshmem", UINT32_MAX);
+	make_map(0, "registers\n", "0x1000\n");
+	refused("ivshmem:" ADDRESS, -ENODEV, "IVPosition -1");
+	refused("ivshmem:" ADDRESS "?via=uio", -ENODEV, "IVPosition -1");
+	end();
+}
+END_TEST
+
+/* ---- sysfs, once more ---- */
+
+/* It hears nothing, but it can ring; and says what would take more. */
+START_TEST(sysfs_rings)
+{
+	char why[VSHM_WHY_SIZE] = "", page[PAGE] = {0};
+	struct vshmi_transport t;
+
+	begin();
+	ck_ok(try_open(&t, "ivshmem:" ADDRESS, false, why));
+	ck_assert(!t.rings && t.bell < 0 && strstr(t.because, "plain") != NULL);
+	t.ops->ring(&t, 1); /* nothing happens */
+	t.ops->close(&t);
+	write_attribute("resource0", page, sizeof(page));
+	write_attribute("resource1", page, sizeof(page));
+	ck_ok(try_open(&t, "ivshmem:" ADDRESS, true, why));
+	ck_assert(!t.rings);
+	t.ops->close(&t);
+	ck_ok(try_open(&t, "ivshmem:" ADDRESS, false, why));
+	ck_assert(t.rings && t.bell < 0 && strstr(t.because, "vfio-pci") != NULL);
+	t.ops->ring(&t, UINT16_MAX);
+	ck_assert_uint_eq(read_word("/sys/bus/pci/devices/" ADDRESS "/resource0", 12), 0xffff0000u);
+	t.ops->close(&t);
+	end();
+}
+END_TEST
+
+/* Bound for VFIO, which is not there: the memory can be had all the same, and why nothing rings is said. */
+START_TEST(the_next_best)
+{
+	char why[VSHM_WHY_SIZE] = "";
+	struct vshmi_transport t;
+
+	begin();
+	bind_to("../../drivers/vfio-pci");
+	ck_assert_msg(!try_open(&t, "ivshmem:" ADDRESS, false, why), "%s", why);
+	ck_assert_str_eq(t.way, "sysfs");
+	ck_assert_msg(strstr(t.because, "no IOMMU group") != NULL, "%s", t.because);
+	t.ops->close(&t);
+	set_memory(0);
+	refused("ivshmem:" ADDRESS, -EOPNOTSUPP, "no IOMMU group");
+	end();
+}
+END_TEST
+
+/* How the kernel maps it, where it tells. */
+START_TEST(kind_of_memory)
+{
+	static const struct {
+		const char *line;
+		uint32_t facts;
+	} told[] = {
+		{"PAT: [mem 0x00000000fe000000-0x00000000fe100000] uncached-minus\n", VSHM_FACT_TOLD},
+		{"PAT: [mem 0x00000000fe000000-0x00000000fe100000] write-back\n", VSHM_FACT_TOLD | VSHM_FACT_CACHED},
+		{"PAT: [mem 0x00000000fe000000-0x00000000fe100000] write-combining\n", VSHM_FACT_TOLD},
+		{"PAT: [mem 0x00000000fe100000-0x00000000fe200000] write-back\n", 0},
+		{"PAT: memtype list:\nPAT: [mem 0x00000000fd000000-0x00000000fe000000] write-back\n", 0},
+	};
+	char why[VSHM_WHY_SIZE] = "";
+	struct vshmi_transport t;
+
+	begin();
+	make_directory("/sys/kernel");
+	make_directory("/sys/kernel/debug");
+	make_directory("/sys/kernel/debug/x86");
+	write_text("resource", "0x00000000fea00000 0x00000000fea000ff 0x0000000000040200\n"
+			       "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+			       "0x00000000fe000000 0x00000000fe0fffff 0x000000000014220c\n");
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+		write_text("../../../../kernel/debug/x86/pat_memtype_list", told[i].line);
+		ck_ok(try_open(&t, "ivshmem:" ADDRESS, false, why));
+		ck_assert_uint_eq(t.facts & (VSHM_FACT_TOLD | VSHM_FACT_CACHED), told[i].facts);
+		t.ops->close(&t);
+	}
 	end();
 }
 END_TEST
@@ -254,6 +460,12 @@ int main(void)
 	tcase_add_test(tc, what_is_no_device);
 	tcase_add_test(tc, what_cannot_be_mapped);
 	tcase_add_test(tc, a_region_in_a_device);
+	tcase_add_test(tc, drivers_of_its_own);
+	tcase_add_test(tc, a_driver_for_any_device);
+	tcase_add_test(tc, uio_that_cannot_be);
+	tcase_add_test(tc, sysfs_rings);
+	tcase_add_test(tc, the_next_best);
+	tcase_add_test(tc, kind_of_memory);
 	suite_add_tcase(suite, tc);
 	return unit_run("transport-ivshmem", suite);
 }
