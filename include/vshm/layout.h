@@ -227,6 +227,7 @@ enum vshm_rule {
 	VSHM_RULE_SEGMENT_SIZE,
 	VSHM_RULE_SECTION,
 	VSHM_RULE_RESERVED,
+	VSHM_RULE_STRANGER, /* segment `value` of several */
 	/* section header */
 	VSHM_RULE_STATE,
 	VSHM_RULE_ALIVE,

@@ -9,8 +9,10 @@
  *   vshm:NAME            the URI that /run/vshm/NAME holds
  *   server:SOCKET        what an ivshmem server passes, for a process of the host
  *   ivshmem:0000:00:05.0 in a guest: the memory of a PCI device
+ *   split:0000:00:05.0,0000:00:06.0
+ *                        in a guest: of several, one for each peer, this one's own first
  * Parameters follow after '?', separated by '&': peer=N, owner=USER (file: the owner to accept besides
- * root and the caller).
+ * root and the caller), via=WAY (a device: vfio, uio, sysfs), doorbell=ADDRESS (split).
  */
 #ifndef VSHM_REGION_H
 #define VSHM_REGION_H

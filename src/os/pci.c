@@ -177,8 +177,7 @@ int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable,
 			 pci->address, name);
 }
 
-/* Where a bar begins in physical memory; 0: it does not say. */
-static uint64_t bar_address(const struct vshmi_pci *pci, unsigned bar)
+uint64_t vshmi_pci_bar_address(const struct vshmi_pci *pci, unsigned bar)
 {
 	unsigned long long start = 0, end, flags;
 	int fd = openat(pci->dir, "resource", O_RDONLY | O_CLOEXEC);
@@ -213,7 +212,7 @@ static enum vshmi_memory memory_in(const char *line, uint64_t address)
 enum vshmi_memory vshmi_pci_memory(const struct vshmi_pci *pci, unsigned bar)
 {
 	enum vshmi_memory found = VSHMI_MEMORY_UNKNOWN;
-	uint64_t address = bar_address(pci, bar);
+	uint64_t address = vshmi_pci_bar_address(pci, bar);
 	char line[256];
 	FILE *list;
 

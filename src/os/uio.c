@@ -87,7 +87,16 @@ void vshmi_uio_close(struct vshmi_uio *uio)
 	uio->fd = uio->dir = -1;
 }
 
-uint64_t vshmi_uio_map(const struct vshmi_uio *uio, const char *const names[], uint64_t *offset)
+static uint64_t read_number(const struct vshmi_uio *uio, unsigned map, const char *name)
+{
+	char path[64], text[64];
+
+	(void)snprintf(path, sizeof(path), "maps/map%u/%s", map, name);
+	read_line(uio->dir, path, text, sizeof(text));
+	return strtoull(text, NULL, 0);
+}
+
+uint64_t vshmi_uio_map(const struct vshmi_uio *uio, const char *const names[], uint64_t *offset, uint64_t *inside)
 {
 	char path[64], text[64];
 
@@ -97,10 +106,9 @@ uint64_t vshmi_uio_map(const struct vshmi_uio *uio, const char *const names[], u
 		for (unsigned i = 0; names[i]; i++) {
 			if (strcmp(text, names[i]) != 0)
 				continue;
-			(void)snprintf(path, sizeof(path), "maps/map%u/size", map);
-			read_line(uio->dir, path, text, sizeof(text));
 			*offset = map * (uint64_t)sysconf(_SC_PAGESIZE);
-			return strtoull(text, NULL, 0);
+			*inside = read_number(uio, map, "offset") % (uint64_t)sysconf(_SC_PAGESIZE);
+			return read_number(uio, map, "size");
 		}
 	}
 	return 0;

@@ -7,7 +7,6 @@
 
 #include <vshm/layout.h>
 
-#include <stdio.h>
 #include <unistd.h>
 
 #define IVSHMEM_VENDOR 0x1af4u
@@ -24,7 +23,7 @@
 /* In bar 0: IVPosition is this peer's address, and a store of (address << 16 | vector) rings another one. */
 #define IVSHMEM_POSITION 0x08
 #define IVSHMEM_DOORBELL 0x0c
-#define REGISTERS_SIZE 4096 /* 256 bytes, and what a mapping takes */
+#define REGISTERS_SIZE 256
 
 /* What the UIO drivers of such devices call their mappings: Macdonell's, Schild's and hurryman2212's; Linaro's. */
 static const char *const uio_memory[] = {"shmem", "ivshmem-shmem", NULL};
@@ -43,13 +42,15 @@ void vshmi_device_init(struct vshmi_device *device)
 static void leave_way(struct vshmi_device *device)
 {
 	vshmi_unmap(device->base, device->size);
-	vshmi_unmap(device->registers, device->registers_size);
+	vshmi_unmap(device->registers_page, REGISTERS_SIZE);
 	vshmi_vfio_close(&device->vfio);
 	vshmi_uio_close(&device->uio);
 	if (device->bell_is_ours)
 		vshmi_eventfd_close(device->bell);
 	device->base = NULL;
 	device->registers = NULL;
+	device->registers_page = NULL;
+	device->rings = false;
 	device->bell = -1;
 	device->bell_is_ours = false;
 	device->doorbell = UINT32_MAX;
@@ -88,20 +89,31 @@ static int map_memory(struct vshmi_device *device, int fd, uint64_t offset, uint
 	return error;
 }
 
-static int map_registers(struct vshmi_device *device, int fd, uint64_t offset)
+/* They can share their page with those of other devices: they begin `inside` bytes after its start. */
+static int map_registers(struct vshmi_device *device, int fd, uint64_t offset, uint64_t inside)
 {
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	int error;
 
-	device->registers = vshmi_map_at(fd, offset, REGISTERS_SIZE, true, REGISTERS_SIZE, &error);
-	device->registers_size = REGISTERS_SIZE;
-	return error;
+	if (inside + REGISTERS_SIZE > page)
+		return -EINVAL;
+	device->registers_page = vshmi_map_at(fd, offset, REGISTERS_SIZE, true, page, &error);
+	if (error)
+		return error;
+	device->registers = (struct vshmi_word32 *)(void *)((unsigned char *)device->registers_page + inside);
+	device->rings = true;
+	return 0;
 }
 
 /* Where others ring this device. */
 static int note_position(struct vshmi_device *device, char *why)
 {
-	uint32_t position = vshmi_load32(&device->registers[IVSHMEM_POSITION / 4]);
+	uint32_t position = UINT32_MAX;
 
+	if (device->registers)
+		position = vshmi_load32(&device->registers[IVSHMEM_POSITION / 4]);
+	else
+		(void)vshmi_vfio_load32(&device->vfio, device->registers_offset + IVSHMEM_POSITION, &position);
 	if (position > UINT16_MAX)
 		return vshmi_why(why, -ENODEV, "%s has no place at its server yet (IVPosition %d): is the server there?",
 				 device->pci.address, (int)position);
@@ -147,11 +159,12 @@ static int sysfs_memory(struct vshmi_device *device, uint32_t wants, char *why)
 /* To ring others, where that can be had: who is rung need not look so often. */
 static void sysfs_registers(struct vshmi_device *device)
 {
+	uint64_t address = vshmi_pci_bar_address(&device->pci, IVSHMEM_REGISTERS);
 	int bar = has_doorbells(device) ? vshmi_pci_open_bar(&device->pci, IVSHMEM_REGISTERS, true, NULL) : -1;
 
 	if (bar < 0)
 		return;
-	(void)map_registers(device, bar, 0);
+	(void)map_registers(device, bar, 0, address % (uint64_t)sysconf(_SC_PAGESIZE));
 	close(bar);
 }
 
@@ -170,13 +183,13 @@ static int by_sysfs(struct vshmi_device *device, uint32_t wants, char *why)
 
 static int uio_bell(struct vshmi_device *device, char *why)
 {
-	uint64_t offset;
+	uint64_t offset, inside;
 
-	if (!vshmi_uio_map(&device->uio, uio_registers, &offset)) {
+	if (!vshmi_uio_map(&device->uio, uio_registers, &offset, &inside)) {
 		sysfs_registers(device); /* uio_pci_generic: a driver for any device knows none of our interrupts */
 		return 0;
 	}
-	if (map_registers(device, device->uio.fd, offset))
+	if (map_registers(device, device->uio.fd, offset, inside))
 		return vshmi_why(why, -EIO, "cannot map the registers of %s through UIO", device->pci.address);
 	if (!vshmi_uio_has_bells(&device->uio))
 		return 0;
@@ -186,14 +199,14 @@ static int uio_bell(struct vshmi_device *device, char *why)
 
 static int by_uio(struct vshmi_device *device, uint32_t wants, char *why)
 {
-	uint64_t offset, size;
+	uint64_t offset, inside, size;
 	int error = vshmi_uio_open(&device->pci, &device->uio, why);
 
 	if (!error)
 		error = vshmi_pci_enable(&device->pci, why);
 	if (error)
 		return error;
-	size = wants & VSHMI_DEVICE_MEMORY ? vshmi_uio_map(&device->uio, uio_memory, &offset) : 0;
+	size = wants & VSHMI_DEVICE_MEMORY ? vshmi_uio_map(&device->uio, uio_memory, &offset, &inside) : 0;
 	if (size)
 		error = map_memory(device, device->uio.fd, offset, size, wants);
 	if (error)
@@ -210,10 +223,12 @@ static int vfio_bell(struct vshmi_device *device, char *why)
 	uint64_t size, offset;
 	int error = vshmi_vfio_bar(&device->vfio, IVSHMEM_REGISTERS, &size, &offset);
 
-	if (!error)
-		error = map_registers(device, device->vfio.device, offset);
+	device->registers_offset = offset;
+	device->rings = error >= 0;
+	if (error > 0)
+		error = map_registers(device, device->vfio.device, offset, 0);
 	if (error)
-		return vshmi_why(why, error, "cannot map the registers of %s", device->pci.address);
+		return vshmi_why(why, error, "cannot have the registers of %s", device->pci.address);
 	device->bell = vshmi_eventfd_open();
 	device->bell_is_ours = device->bell >= 0;
 	error = device->bell < 0 ? device->bell : vshmi_vfio_set_bell(&device->vfio, device->bell);
@@ -227,7 +242,7 @@ static int vfio_memory(struct vshmi_device *device, uint32_t wants, char *why)
 	uint64_t size, offset;
 	int error;
 
-	if (vshmi_vfio_bar(&device->vfio, IVSHMEM_MEMORY, &size, &offset))
+	if (vshmi_vfio_bar(&device->vfio, IVSHMEM_MEMORY, &size, &offset) <= 0)
 		return no_memory(&device->pci, why);
 	error = map_memory(device, device->vfio.device, offset, size, wants);
 	return error ? vshmi_why(why, error, "cannot map the memory of %s through VFIO", device->pci.address) : 0;
@@ -328,8 +343,12 @@ int vshmi_device_open(struct vshmi_device *device, const char *root, const char 
 /* One aligned store of 32 bits, which the hypervisor turns into an interrupt (ivshmem-spec.rst, "Doorbell"). */
 void vshmi_device_ring(const struct vshmi_device *device, uint32_t doorbell)
 {
-	if (device->registers && doorbell <= UINT16_MAX)
+	if (!device->rings || doorbell > UINT16_MAX)
+		return;
+	if (device->registers)
 		vshmi_store_release32(&device->registers[IVSHMEM_DOORBELL / 4], doorbell << 16);
+	else
+		vshmi_vfio_store32(&device->vfio, device->registers_offset + IVSHMEM_DOORBELL, doorbell << 16);
 }
 
 void vshmi_device_hear(const struct vshmi_device *device)

@@ -22,8 +22,10 @@ struct vshmi_device {
 	char because[VSHM_WHY_SIZE];      /* why this way */
 	void *base;			      /* the memory; NULL: not wanted */
 	uint64_t size;
-	struct vshmi_word32 *registers;	      /* NULL: it cannot ring */
-	uint64_t registers_size;
+	bool rings;			      /* it can ring others: */
+	struct vshmi_word32 *registers;	      /* mapped; NULL: */
+	uint64_t registers_offset;	      /* they are at this place of the VFIO device */
+	void *registers_page;
 	int bell;	   /* becomes readable when it is rung; -1: it has no interrupts */
 	uint32_t doorbell; /* its address, by which others ring it; UINT32_MAX: none */
 	/* the rest belongs to the way */

@@ -34,7 +34,7 @@ static void introduce(struct vshmi_transport *t, const struct vshmi_device *devi
 	t->facts = vshmi_device_facts(device);
 	t->way = device->way;
 	memcpy(t->because, device->because, sizeof(t->because));
-	t->rings = device->registers != NULL;
+	t->rings = device->rings;
 	t->bell = device->bell;
 	t->doorbell = device->doorbell;
 	t->segment[0] = (struct vshmi_segment){device->base, device->size, writable};

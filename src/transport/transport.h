@@ -64,6 +64,7 @@ struct vshmi_transport {
 	int bell;	   /* a descriptor that becomes readable when this peer is rung; -1: nobody can ring it */
 	int news;	   /* with `attend`: a descriptor that becomes readable when there is something to read; -1 */
 	uint32_t doorbell; /* its address, by which others ring this peer; UINT32_MAX: it has none */
+	bool own_first; /* of several segments the first is this peer's own, the others follow in turn; else segment i is peer i's */
 	uint32_t segment_count;
 	struct vshmi_segment segment[VSHM_MAX_PEERS];
 	void *state; /* the transport's own */
@@ -80,6 +81,7 @@ static inline void vshmi_transport_init(struct vshmi_transport *t, void *state, 
 	t->rings = false;
 	t->bell = t->news = -1;
 	t->doorbell = UINT32_MAX;
+	t->own_first = false;
 	t->segment_count = 0;
 	memset(t->segment, 0, sizeof(t->segment));
 }

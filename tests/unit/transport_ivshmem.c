@@ -9,15 +9,18 @@
 #include <ftw.h>
 
 #define ADDRESS "0000:00:05.0"
+#define SECOND "0000:00:06.0"
+#define THIRD "0000:01:00.0"
 
 static char root[PATH_MAX];
+static const char *address = ADDRESS; /* of the device that is made or changed */
 
 static void write_attribute(const char *name, const void *data, size_t size)
 {
 	char path[PATH_MAX + 80];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/" ADDRESS "/%s", root, name);
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/%s", root, address, name);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, data, size), (ssize_t)size);
@@ -54,7 +57,7 @@ static void set_memory(uint64_t size)
 	char path[PATH_MAX + 80];
 
 	write_text("resource2", "");
-	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/" ADDRESS "/resource2", root);
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/resource2", root, address);
 	ck_assert_int_eq(truncate(path, (off_t)size), 0);
 }
 
@@ -67,20 +70,29 @@ static void make_directory(const char *name)
 }
 
 /* A device as QEMU has it, with its memory on. */
-static void begin(void)
+static void make_device(const char *at)
 {
-	static const char *const levels[] = {"", "/dev", "/sys", "/sys/bus", "/sys/bus/pci", "/sys/bus/pci/devices",
-					     ("/sys/bus/pci/devices/" ADDRESS)};
+	char path[100];
 
-	path_of(root, "root");
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		make_directory(levels[i]);
+	address = at;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", address);
+	make_directory(path);
 	write_text("vendor", "0x1af4\n");
 	write_text("device", "0x1110\n");
 	write_text("revision", "0x01\n");
 	write_text("enable", "0\n");
 	set_command(2);
 	set_memory(SEGMENT_SIZE);
+}
+
+static void begin(void)
+{
+	static const char *const levels[] = {"", "/dev", "/sys", "/sys/bus", "/sys/bus/pci", "/sys/bus/pci/devices"};
+
+	path_of(root, "root");
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		make_directory(levels[i]);
+	make_device(ADDRESS);
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
@@ -102,9 +114,12 @@ static int try_open(struct vshmi_transport *t, const char *text, bool observe, c
 	struct vshmi_uri uri;
 	int rc = vshmi_transport_find(text, &uri, &ops, why);
 
+	if (rc)
+		return rc;
 	memset(t, 0, sizeof(*t));
-	t->ops = &vshmi_ivshmem_ops;
-	return rc ? rc : vshmi_ivshmem_open(t, root, &uri, observe, false, why);
+	t->ops = ops;
+	return ops == &vshmi_split_ops ? vshmi_devices_open(t, root, &uri, observe, why) :
+					 vshmi_ivshmem_open(t, root, &uri, observe, false, why);
 }
 
 static void refused(const char *uri, int code, const char *words)
@@ -364,6 +379,35 @@ START_TEST(sysfs_rings)
 }
 END_TEST
 
+/* Where no firmware has placed them, the registers of several devices share a page. */
+START_TEST(registers_inside_a_page)
+{
+	char why[VSHM_WHY_SIZE] = "", page[PAGE] = {0}, size[32];
+	struct vshmi_transport t;
+
+	begin();
+	write_attribute("resource0", page, sizeof(page));
+	write_attribute("resource1", page, sizeof(page));
+	write_text("resource", "0x0000000010000300 0x00000000100003ff 0x0000000000040200\n");
+	ck_ok(try_open(&t, "ivshmem:" ADDRESS, false, why));
+	t.ops->ring(&t, 2);
+	ck_assert_uint_eq(read_word("/sys/bus/pci/devices/" ADDRESS "/resource0", 0x30c), 2u << 16);
+	ck_assert_uint_eq(read_word("/sys/bus/pci/devices/" ADDRESS "/resource0", 0x0c), 0);
+	t.ops->close(&t);
+
+	snprintf(size, sizeof(size), "0x%x\n", (unsigned)SEGMENT_SIZE);
+	make_uio("../../drivers/uio_ivshmem", 0);
+	make_map(0, "registers\n", "0x100\n");
+	write_text("uio/uio0/maps/map0/offset", "0x300\n");
+	make_map(1, "shmem\n", size);
+	ck_ok(try_open(&t, "ivshmem:" ADDRESS, false, why));
+	t.ops->ring(&t, 4);
+	ck_assert_uint_eq(read_word("/dev/uio0", 0x30c), 4u << 16);
+	t.ops->close(&t);
+	end();
+}
+END_TEST
+
 /* Bound for VFIO, which is not there: the memory can be had all the same, and why nothing rings is said. */
 START_TEST(the_next_best)
 {
@@ -449,6 +493,78 @@ START_TEST(a_region_in_a_device)
 }
 END_TEST
 
+/* ---- split: several devices ---- */
+
+/* Of three devices two are memory, and one rings. */
+static void begin_split(void)
+{
+	char page[PAGE] = {0};
+
+	begin();
+	make_device(THIRD);
+	write_attribute("resource0", page, sizeof(page));
+	write_attribute("resource1", page, sizeof(page));
+	make_device(SECOND);
+}
+
+static void check_segments(const char *uri, bool observe, bool first, bool second)
+{
+	char why[VSHM_WHY_SIZE] = "";
+	struct vshmi_transport t;
+
+	ck_assert_msg(!try_open(&t, uri, observe, why), "%s", why);
+	ck_assert_uint_eq(t.segment_count, 2);
+	ck_assert(t.facts & VSHM_FACT_ENFORCED);
+	ck_assert(t.segment[0].can_write == first && t.segment[1].can_write == second);
+	ck_ok(t.ops->status(&t));
+	t.ops->close(&t);
+}
+
+START_TEST(a_device_for_each_segment)
+{
+	begin_split();
+	check_segments("split:" ADDRESS "," SECOND, false, true, false);
+	check_segments("split:" ADDRESS "," SECOND "?peer=1", false, true, false);
+	check_segments("split:" ADDRESS ",00:06.0?peer=1", true, false, false);
+	end();
+}
+END_TEST
+
+START_TEST(a_doorbell_beside_them)
+{
+	char why[VSHM_WHY_SIZE] = "";
+	struct vshmi_transport t;
+
+	begin_split();
+	ck_assert_msg(!try_open(&t, "split:" ADDRESS "," SECOND "?doorbell=" THIRD "&via=sysfs", false, why), "%s", why);
+	ck_assert_msg(strstr(t.because, "plain") && strstr(t.because, "doorbell via sysfs"), "%s", t.because);
+	ck_assert(t.rings && t.bell < 0);
+	t.ops->ring(&t, 9);
+	ck_assert_uint_eq(read_word("/sys/bus/pci/devices/" THIRD "/resource0", 12), 9u << 16);
+	t.ops->close(&t);
+	end();
+}
+END_TEST
+
+START_TEST(splits_that_cannot_be)
+{
+	char many[1024] = "split:00:05.0";
+
+	begin_split();
+	refused("split:" ADDRESS "," SECOND "?doorbell=0000:00:07.0", -ENOENT, "0000:00:07.0");
+	refused("split:" ADDRESS "," SECOND "?doorbell=", -EINVAL, "doorbell=");
+	refused("split:" ADDRESS "," SECOND "?via=sysfs", -EINVAL, "is none");
+	refused("split:" ADDRESS ",,", -EINVAL, "is no PCI address");
+	refused("split:" ADDRESS ",0000:00:09.0", -ENOENT, "0000:00:09.0");
+	refused("split:" ADDRESS "," SECOND ",00000000000000000000000000000000000000000", -EINVAL, "commas between");
+	refused("ivshmem:" ADDRESS "?doorbell=" THIRD, -EINVAL, "split region");
+	for (unsigned i = 0; i < VSHM_MAX_PEERS; i++)
+		strcat(many, ",00:05.0");
+	refused(many, -EINVAL, "1 to 64");
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("transport: ivshmem");
@@ -464,8 +580,12 @@ int main(void)
 	tcase_add_test(tc, a_driver_for_any_device);
 	tcase_add_test(tc, uio_that_cannot_be);
 	tcase_add_test(tc, sysfs_rings);
+	tcase_add_test(tc, registers_inside_a_page);
 	tcase_add_test(tc, the_next_best);
 	tcase_add_test(tc, kind_of_memory);
+	tcase_add_test(tc, a_device_for_each_segment);
+	tcase_add_test(tc, a_doorbell_beside_them);
+	tcase_add_test(tc, splits_that_cannot_be);
 	suite_add_tcase(suite, tc);
 	return unit_run("transport-ivshmem", suite);
 }
