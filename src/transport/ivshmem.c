@@ -66,9 +66,10 @@ static int ivshmem_open(struct vshmi_transport *t, const struct vshmi_uri *uri, 
 	return vshmi_ivshmem_open(t, "", uri, observe, false, why);
 }
 
-static void ivshmem_ring(struct vshmi_transport *t, uint32_t doorbell)
+static int ivshmem_ring(struct vshmi_transport *t, uint32_t doorbell)
 {
 	vshmi_device_ring(t->state, doorbell);
+	return 0;
 }
 
 static void ivshmem_hear(struct vshmi_transport *t)

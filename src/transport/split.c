@@ -124,9 +124,10 @@ static int split_open(struct vshmi_transport *t, const struct vshmi_uri *uri, bo
 	return vshmi_devices_open(t, "", uri, observe, why);
 }
 
-static void split_ring(struct vshmi_transport *t, uint32_t doorbell)
+static int split_ring(struct vshmi_transport *t, uint32_t doorbell)
 {
 	vshmi_device_ring(&((const struct assembly *)t->state)->doorbell, doorbell);
+	return 0;
 }
 
 static void split_hear(struct vshmi_transport *t)

@@ -46,8 +46,8 @@ struct vshmi_transport_ops {
 	void (*close)(struct vshmi_transport *t);
 	/* Takes in the rings that made `bell` readable. NULL: it is an eventfd. */
 	void (*hear)(struct vshmi_transport *t);
-	/* Rings the peer whose doorbell has this address. Never blocks. NULL: there are no doorbells. */
-	void (*ring)(struct vshmi_transport *t, uint32_t doorbell);
+	/* Rings the peer whose doorbell has this address. Never blocks. 0; -ENOENT: nobody has it, if that is known. NULL: no doorbells. */
+	int (*ring)(struct vshmi_transport *t, uint32_t doorbell);
 	/* `news` is readable: reads it. Doorbells whose peers are gone for good, up to `most`; how many. In the keeper's thread. */
 	unsigned (*attend)(struct vshmi_transport *t, uint32_t departed[], unsigned most);
 	/* The page size that a new region at this place needs: a power of two, at least VSHM_MIN_PAGE. */
