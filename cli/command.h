@@ -26,10 +26,12 @@ extern const struct command command_list;
 extern const struct command command_ping;
 extern const struct command command_qemu_args;
 extern const struct command command_recv;
+extern const struct command command_ring;
 extern const struct command command_send;
 extern const struct command command_serve;
 extern const struct command command_show;
 extern const struct command command_unbind;
+extern const struct command command_wait;
 
 /*
  * The next option of a command, as getopt_long() gives it; options may stand anywhere. -1: no more. '?': a mistake,

@@ -116,7 +116,7 @@ enum wakes observed_wakes(const struct observation *observation, vshm_peer ringe
 {
 	const struct vshm_peer_info *from = &observation->peer[ringer].info;
 	const struct vshm_peer_info *to = &observation->peer[target].info;
-	if (from->ways & to->ways & VSHM_WAY_DOORBELL)
+	if (from->ways & VSHM_WAY_RINGS && to->ways & VSHM_WAY_DOORBELL)
 		return WAKES_YES;
 	if (!(to->ways & VSHM_WAY_FUTEX))
 		return WAKES_NO; /* it sleeps on a doorbell, and the ringer has none */

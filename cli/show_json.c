@@ -55,6 +55,7 @@ static void put_facts(struct json_object *object, uint32_t facts)
 	put_flag(all, "rmw", facts & VSHM_FACT_RMW);
 	put_flag(all, "protected", facts & VSHM_FACT_PROTECTED);
 	put_flag(all, "enforced", facts & VSHM_FACT_ENFORCED);
+	put_flag(all, "told", facts & VSHM_FACT_TOLD);
 	put(object, "facts", all);
 }
 
@@ -79,6 +80,8 @@ static void put_region(struct json_object *object, const struct show *show)
 	put_number(object, "peer_count", r->peers);
 	put_number(object, "peers_live", observed_live(show->now));
 	put_facts(object, r->facts);
+	put_text(object, "way", r->way);
+	put_text(object, "because", r->because);
 }
 
 static struct json_object *ways_of(const struct vshm_peer_info *info)
@@ -86,6 +89,8 @@ static struct json_object *ways_of(const struct vshm_peer_info *info)
 	struct json_object *ways = json_object_new_array();
 	if (info->ways & VSHM_WAY_FUTEX)
 		(void)json_object_array_add(ways, json_object_new_string("futex"));
+	if (info->ways & VSHM_WAY_RINGS)
+		(void)json_object_array_add(ways, json_object_new_string("rings"));
 	if (info->ways & VSHM_WAY_DOORBELL)
 		(void)json_object_array_add(ways, json_object_new_string("doorbell"));
 	if (info->ways & VSHM_WAY_MEMBARRIER)

@@ -18,6 +18,13 @@ static void put_uuid(FILE *out, const uint8_t *uuid)
 		(void)fprintf(out, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
 }
 
+static void show_way(const struct screen *screen, const struct vshm_region_info *r)
+{
+	char because[VSHM_WHY_SIZE * 4];
+	text_escape(because, sizeof(because), r->because);
+	(void)fprintf(screen->out, "%s  via %s: %s%s\n", screen_on(screen, STYLE_DIM), r->way, because, screen_off(screen));
+}
+
 void show_region(const struct show *show)
 {
 	const struct vshm_region_info *r = &show->now->region;
@@ -34,13 +41,16 @@ void show_region(const struct show *show)
 		      r->layout_version, text_bytes(page, r->layout_page), text_date(date, r->created_ns),
 		      screen->width < 105 ? "\n  " : ", ");
 	put_uuid(screen->out, r->uuid);
-	(void)fprintf(screen->out, "\n  memory %s, atomics %s,%ssections of others %s%s\n",
-		      r->facts & VSHM_FACT_CACHED ? "cached" : "uncached",
+	(void)fprintf(screen->out, "\n  memory %s%s, atomics %s,%ssections of others %s%s\n",
+		      r->facts & VSHM_FACT_CACHED ? "cached" : r->facts & VSHM_FACT_TOLD ? "uncached" : "perhaps uncached",
+		      r->facts & VSHM_FACT_TOLD ? " (the kernel says)" : "",
 		      r->facts & VSHM_FACT_RMW ? "work" : "not allowed", screen->width < 80 ? "\n  " : " ",
 		      r->facts & VSHM_FACT_ENFORCED    ? "read-only, enforced by the system"
 		      : r->facts & VSHM_FACT_PROTECTED ? "read-only by agreement"
 						       : "unprotected",
 		      screen_off(screen));
+	if (*r->way)
+		show_way(screen, r);
 }
 
 static enum style state_style(enum vshm_peer_state state)

@@ -15,8 +15,8 @@
 static const struct command *const commands[] = {
 	&command_create, &command_destroy, &command_list, &command_show, &command_check,
 	&command_evict,	 &command_send,	   &command_recv, &command_ping, &command_bench,
-	&command_serve,	 &command_qemu_args, &command_libvirt_xml, &command_doctor, &command_bind,
-	&command_unbind,
+	&command_serve,	 &command_ring,	   &command_wait, &command_qemu_args, &command_libvirt_xml,
+	&command_doctor, &command_bind,	   &command_unbind,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

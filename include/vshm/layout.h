@@ -85,6 +85,7 @@ struct vshm_superblock {
 #define VSHM_WAY_FUTEX 1u      /* woken by FUTEX_WAKE on the ringer's bell word, under the same kernel */
 #define VSHM_WAY_MEMBARRIER 2u /* registered for, and issues before it sleeps, expedited global membarriers */
 #define VSHM_WAY_DOORBELL 8u   /* is rung by an interrupt, at ivshmem_id */
+#define VSHM_WAY_RINGS 16u     /* rings the interrupts of others */
 #define VSHM_WAY_KEEPER 4u     /* has a keeper thread: the kernel marks its death, its heart beats */
 
 enum vshm_section_state {
@@ -226,6 +227,7 @@ enum vshm_rule {
 	VSHM_RULE_SEGMENT_SIZE,
 	VSHM_RULE_SECTION,
 	VSHM_RULE_RESERVED,
+	VSHM_RULE_STRANGER, /* segment `value` of several */
 	/* section header */
 	VSHM_RULE_STATE,
 	VSHM_RULE_ALIVE,

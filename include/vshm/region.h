@@ -9,8 +9,10 @@
  *   vshm:NAME            the URI that /run/vshm/NAME holds
  *   server:SOCKET        what an ivshmem server passes, for a process of the host
  *   ivshmem:0000:00:05.0 in a guest: the memory of a PCI device
+ *   split:0000:00:05.0,0000:00:06.0
+ *                        in a guest: of several, one for each peer, this one's own first
  * Parameters follow after '?', separated by '&': peer=N, owner=USER (file: the owner to accept besides
- * root and the caller).
+ * root and the caller), via=WAY (a device: vfio, uio, sysfs), doorbell=ADDRESS (split).
  */
 #ifndef VSHM_REGION_H
 #define VSHM_REGION_H
@@ -135,6 +137,7 @@ VSHM_API int vshm_region_why(struct vshm_region *region, char *why);
 #define VSHM_FACT_CACHED 1u    /* ordinary cached memory */
 #define VSHM_FACT_RMW 2u       /* atomic read-modify-write allowed */
 #define VSHM_FACT_PROTECTED 4u /* other peers' sections are read-only for this process */
+#define VSHM_FACT_TOLD 16u     /* whether it is cached was told by the kernel, and is no guess */
 #define VSHM_FACT_ENFORCED 8u  /* the operating system lets each peer write its own segment only (split) */
 
 struct vshm_region_info {
@@ -150,10 +153,12 @@ struct vshm_region_info {
 	uint64_t size; /* of all segments */
 	uint64_t layout_page;
 	uint64_t created_ns; /* CLOCK_REALTIME */
+	char way[16];		     /* how a device is reached: "vfio", "uio" or "sysfs"; empty: there is one way only */
+	char because[VSHM_WHY_SIZE]; /* why this way: a line */
 };
 #define VSHM_REGION_INFO_INIT                                                                      \
 	{                                                                                          \
-		sizeof(struct vshm_region_info), {0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0               \
+		sizeof(struct vshm_region_info), {0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}     \
 	}
 
 /* Fills `info`, whose struct_size is set. Never blocks. Errors: -EINVAL, -E2BIG, -ECHILD. */

@@ -6,6 +6,7 @@
 #ifndef VSHM_VSHM_H
 #define VSHM_VSHM_H
 
+#include <vshm/doorbell.h>
 #include <vshm/error.h>
 #include <vshm/pool.h>
 #include <vshm/region.h>

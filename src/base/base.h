@@ -81,6 +81,7 @@ struct vshmi_uri {
 	char path[1024];
 	char owner[64];   /* owner=; empty: not given */
 	char via[16];	  /* via=: how to get at a device; empty: not given */
+	char doorbell[16]; /* doorbell=: PCI address of a device; empty: not given */
 	uint32_t peer;    /* peer=; VSHM_PEER_ANY: not given */
 };
 

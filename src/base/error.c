@@ -51,6 +51,7 @@ static const char *const rule_texts[VSHM_RULE_COUNT] = {
 	[VSHM_RULE_SEGMENT_SIZE] = "the segment is no larger than the memory behind it",
 	[VSHM_RULE_SECTION] = "sections lie on layout pages inside the segment, without overlap, one per peer",
 	[VSHM_RULE_RESERVED] = "reserved bytes are zero",
+	[VSHM_RULE_STRANGER] = "every segment is of this region, and of the peer whose place it is in",
 	[VSHM_RULE_STATE] = "a section is free, live or closing",
 	[VSHM_RULE_ALIVE] = "the alive word is 0, a thread id, a death mark or an eviction",
 	[VSHM_RULE_WAYS] = "only known ways to wake a peer are set",

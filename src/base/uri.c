@@ -75,7 +75,14 @@ static const char *parse_parameter(struct vshmi_uri *uri, const char *text, size
 			       NULL :
 			       "via= needs a way to a device: vfio, uio or sysfs";
 	}
-	return "only the parameters peer=N, owner=USER and via=WAY are known";
+	if (length >= 9 && !memcmp(text, "doorbell=", 9)) {
+		if (uri->doorbell[0])
+			return "doorbell= is given twice";
+		return length > 9 && copy_part(uri->doorbell, sizeof(uri->doorbell), text + 9, length - 9) ?
+			       NULL :
+			       "doorbell= needs the PCI address of a device";
+	}
+	return "only the parameters peer=N, owner=USER, via=WAY and doorbell=ADDRESS are known";
 }
 
 static const char *parse_parameters(struct vshmi_uri *uri, const char *text)

@@ -105,6 +105,7 @@ int vshmi_socket_receive(int fd, void *data, size_t size, int *passed);
 #define VSHMI_PCI_ADDRESS 16 /* "0000:00:05.0" and room */
 
 struct vshmi_pci {
+	const char *root; /* what "/sys" and "/dev" are below: "", or a test's own; the caller's */
 	int dir; /* its directory in sysfs; -1: not open */
 	char address[VSHMI_PCI_ADDRESS];
 	uint32_t vendor, device, revision; /* UINT32_MAX: not told */
@@ -112,18 +113,57 @@ struct vshmi_pci {
 	bool enabled; /* by us: to be taken back */
 };
 
-/* Opens the device that `text` names, below `root` ("/sys"). 0, -EINVAL (no address), -ENOENT, -EACCES, -EIO. */
+/* Opens the device that `text` names. 0, -EINVAL (no address), -ENOENT, -EACCES, -EIO. */
 int vshmi_pci_open(const char *root, const char *text, struct vshmi_pci *pci, char *why);
 void vshmi_pci_close(struct vshmi_pci *pci);
+
+/* Is it still plugged in? */
+bool vshmi_pci_there(const struct vshmi_pci *pci);
 
 /* Makes the device answer to accesses to its memory: without that loads give zeros or ones, and no error. 0 or -EACCES. */
 int vshmi_pci_enable(struct vshmi_pci *pci, char *why);
 
-/* Bytes of a memory bar; 0: there is none. */
+/* Bytes of a memory bar; 0: there is none. Where it begins in physical memory; 0: not told. */
 uint64_t vshmi_pci_bar_size(const struct vshmi_pci *pci, unsigned bar);
+uint64_t vshmi_pci_bar_address(const struct vshmi_pci *pci, unsigned bar);
 
-/* A descriptor to map a bar from: device memory. Or -ENODEV (no such bar), -EACCES, -EIO. */
-int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable, char *why);
+/*
+ * A descriptor to map a bar from: device memory, or, if `combining` and the kernel has it, write-combined memory. Or -ENODEV (no
+ * such bar), -EACCES, -EIO.
+ */
+int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable, bool combining, char *why);
+
+/* How the kernel maps that memory for a program, if it tells (debugfs, for root): VSHMI_MEMORY_… */
+enum vshmi_memory {
+	VSHMI_MEMORY_UNKNOWN,
+	VSHMI_MEMORY_UNCACHED,
+	VSHMI_MEMORY_COMBINING, /* write-combined */
+	VSHMI_MEMORY_CACHED,
+};
+enum vshmi_memory vshmi_pci_memory(const struct vshmi_pci *pci, unsigned bar);
+
+/* ---- uio.c: a PCI device through its UIO driver ---- */
+
+struct vshmi_uio {
+	int fd, dir; /* /dev/uioN, and its directory in sysfs; -1: not open */
+};
+
+/* Has it such a driver? */
+bool vshmi_uio_there(const struct vshmi_pci *pci);
+
+/* 0; -EOPNOTSUPP (no such driver), -EACCES, -EIO, with what to do. */
+int vshmi_uio_open(const struct vshmi_pci *pci, struct vshmi_uio *uio, char *why);
+void vshmi_uio_close(struct vshmi_uio *uio);
+
+/*
+ * Bytes of the first mapping that has one of these names (the last is NULL); 0: there is none. Mapped from `offset` of the
+ * descriptor, it begins `inside` bytes after the start of the page.
+ */
+uint64_t vshmi_uio_map(const struct vshmi_uio *uio, const char *const names[], uint64_t *offset, uint64_t *inside);
+
+/* Does its descriptor become readable with interrupts? */
+bool vshmi_uio_has_bells(const struct vshmi_uio *uio);
+void vshmi_uio_clear(const struct vshmi_uio *uio); /* takes in those that came */
 
 /* ---- vfio.c: a PCI device through VFIO ---- */
 
@@ -135,8 +175,15 @@ struct vshmi_vfio {
 int vshmi_vfio_open(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, char *why);
 void vshmi_vfio_close(struct vshmi_vfio *vfio);
 
-/* Where to map a bar from the device's descriptor. 0, -ENODEV (no such bar), -EIO. */
+/*
+ * Where a bar is, seen from the device's descriptor. 1: it can be mapped there; 0: only loads and stores can be made, because
+ * its page has something else on it, too; -ENODEV (no such bar), -EIO.
+ */
 int vshmi_vfio_bar(const struct vshmi_vfio *vfio, unsigned bar, uint64_t *size, uint64_t *offset);
+
+/* One word of it. 0 or -EIO. */
+int vshmi_vfio_load32(const struct vshmi_vfio *vfio, uint64_t offset, uint32_t *value);
+void vshmi_vfio_store32(const struct vshmi_vfio *vfio, uint64_t offset, uint32_t value);
 
 /* Memory space on, and bus master, without which the device sends no interrupt. 0 or -EIO. */
 int vshmi_vfio_enable(const struct vshmi_vfio *vfio);

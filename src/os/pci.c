@@ -81,11 +81,12 @@ int vshmi_pci_open(const char *root, const char *text, struct vshmi_pci *pci, ch
 	char path[512];
 
 	memset(pci, 0, sizeof(*pci));
+	pci->root = root;
 	pci->dir = -1;
 	if (!read_address(text, pci->address))
 		return vshmi_why(why, -EINVAL, "\"%.40s\" is no PCI address: write it as lspci -D does, for example 0000:00:05.0",
 				 text);
-	(void)snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", root, pci->address);
+	(void)snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s", root, pci->address);
 	pci->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (pci->dir < 0)
 		return vshmi_why(why, errno == ENOENT ? -ENOENT : vshmi_error_of(errno),
@@ -95,6 +96,12 @@ int vshmi_pci_open(const char *root, const char *text, struct vshmi_pci *pci, ch
 	pci->revision = read_number(pci->dir, "revision");
 	read_driver(pci);
 	return 0;
+}
+
+/* Unplugged devices lose their directory, and what was open of it can no longer be read. */
+bool vshmi_pci_there(const struct vshmi_pci *pci)
+{
+	return !faccessat(pci->dir, "vendor", R_OK, 0);
 }
 
 /* The kernel counts: each user adds one, and takes it back. */
@@ -154,13 +161,17 @@ int vshmi_pci_enable(struct vshmi_pci *pci, char *why)
 			 pci->address, pci->address, pci->address);
 }
 
-int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable, char *why)
+int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable, bool combining, char *why)
 {
-	char name[16];
-	int fd;
+	int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC, fd = -1;
+	char name[24];
 
+	(void)snprintf(name, sizeof(name), "resource%u_wc", bar);
+	if (combining)
+		fd = openat(pci->dir, name, flags);
 	(void)snprintf(name, sizeof(name), "resource%u", bar);
-	fd = openat(pci->dir, name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	if (fd < 0)
+		fd = openat(pci->dir, name, flags);
 	if (fd >= 0)
 		return fd;
 	if (errno == ENOENT)
@@ -168,4 +179,52 @@ int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable,
 	return vshmi_why(why, vshmi_error_of(errno),
 			 "cannot open /sys/bus/pci/devices/%s/%s: it belongs to root; run as root, or give it to a group by a udev rule",
 			 pci->address, name);
+}
+
+uint64_t vshmi_pci_bar_address(const struct vshmi_pci *pci, unsigned bar)
+{
+	unsigned long long start = 0, end, flags;
+	int fd = openat(pci->dir, "resource", O_RDONLY | O_CLOEXEC);
+	FILE *lines = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (!lines) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	for (unsigned i = 0; i <= bar; i++)
+		if (fscanf(lines, "%llx %llx %llx", &start, &end, &flags) != 3)
+			start = 0;
+	(void)fclose(lines);
+	return start;
+}
+
+/* A line of it: "PAT: [mem 0x00000000fe000000-0x00000000fe100000] uncached-minus" (Linux arch/x86/mm/pat/memtype.c). */
+static enum vshmi_memory memory_in(const char *line, uint64_t address)
+{
+	unsigned long long start, end;
+	const char *at = strstr(line, "0x");
+
+	if (!at || sscanf(at, "%llx-%llx]", &start, &end) != 2 || address < start || address >= end)
+		return VSHMI_MEMORY_UNKNOWN;
+	return strstr(line, "write-back")      ? VSHMI_MEMORY_CACHED :
+	       strstr(line, "write-combining") ? VSHMI_MEMORY_COMBINING :
+	       strstr(line, "uncached")	       ? VSHMI_MEMORY_UNCACHED :
+						 VSHMI_MEMORY_UNKNOWN;
+}
+
+enum vshmi_memory vshmi_pci_memory(const struct vshmi_pci *pci, unsigned bar)
+{
+	enum vshmi_memory found = VSHMI_MEMORY_UNKNOWN;
+	uint64_t address = vshmi_pci_bar_address(pci, bar);
+	char line[256];
+	FILE *list;
+
+	(void)snprintf(line, sizeof(line), "%s/sys/kernel/debug/x86/pat_memtype_list", pci->root);
+	list = address ? fopen(line, "re") : NULL;
+	while (list && !found && fgets(line, sizeof(line), list))
+		found = memory_in(line, address);
+	if (list)
+		(void)fclose(list);
+	return found;
 }

@@ -129,11 +129,24 @@ int vshmi_vfio_bar(const struct vshmi_vfio *vfio, unsigned bar, uint64_t *size, 
 
 	if (error)
 		return error;
-	if (!info.size || !(info.flags & VFIO_REGION_INFO_FLAG_MMAP))
+	if (!info.size || !(info.flags & VFIO_REGION_INFO_FLAG_READ))
 		return -ENODEV;
 	*size = info.size;
 	*offset = info.offset;
-	return 0;
+	return info.flags & VFIO_REGION_INFO_FLAG_MMAP ? 1 : 0;
+}
+
+int vshmi_vfio_load32(const struct vshmi_vfio *vfio, uint64_t offset, uint32_t *value)
+{
+	return pread(vfio->device, value, sizeof(*value), (off_t)offset) == sizeof(*value) ? 0 : -EIO;
+}
+
+void vshmi_vfio_store32(const struct vshmi_vfio *vfio, uint64_t offset, uint32_t value)
+{
+	int kept = errno;
+
+	(void)!pwrite(vfio->device, &value, sizeof(value), (off_t)offset);
+	errno = kept;
 }
 
 int vshmi_vfio_enable(const struct vshmi_vfio *vfio)

@@ -43,7 +43,10 @@ static void note_ring(struct vshmi_bell *bell, struct vshm_region *region)
 {
 	uint32_t found = __atomic_load_n(&region->found, __ATOMIC_RELAXED);
 
-	vshmi_eventfd_clear(region->transport.bell);
+	if (region->transport.ops->hear)
+		region->transport.ops->hear(&region->transport);
+	else
+		vshmi_eventfd_clear(region->transport.bell);
 	if (found != bell->found)
 		bell->flood.empty = 0;
 	bell->found = found;

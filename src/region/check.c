@@ -192,18 +192,23 @@ static void check_positions(struct findings *findings, const struct vshm_region 
 			check_flow(findings, region, peer, index, entry, &grant);
 }
 
-/* The superblocks were lawful when the region was opened; are they still? */
+/* The superblocks were lawful when the region was opened, or were left out then; are they still? */
 static void check_superblocks(struct findings *findings, const struct vshm_region *region)
 {
 	for (uint32_t i = 0; i < region->transport.segment_count; i++) {
 		const struct vshmi_segment *segment = &region->transport.segment[i];
 		struct vshm_superblock superblock;
 		struct vshm_fault fault;
+		int rc;
 
-		if (segment->base &&
-		    vshmi_superblock_read((const struct vshmi_shared_superblock *)(const void *)segment->base,
-					  segment->size, &superblock, &fault))
+		if (!segment->base)
+			continue;
+		rc = vshmi_superblock_read((const struct vshmi_shared_superblock *)(const void *)segment->base, segment->size,
+					   &superblock, &fault);
+		if (rc && (fault.rule != VSHM_RULE_ZERO || region->transport.segment_count == 1))
 			add(findings, VSHM_PEER_ANY, fault.rule, fault.offset, fault.value);
+		else if (!rc && region->left_out >> i & 1)
+			add(findings, VSHM_PEER_ANY, VSHM_RULE_STRANGER, offsetof(struct vshm_superblock, uuid), i);
 	}
 }
 

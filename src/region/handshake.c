@@ -57,12 +57,12 @@ void vshmi_link_up(struct vshm_region *region, struct vshmi_link *link, const st
 	const struct vshmi_shared_section *section = region->peer[seen->peer].section;
 	struct vshm_identity identity;
 	struct vshm_fault fault;
-	uint32_t both = 0;
+	uint32_t ways = 0;
 	bool same_kernel = false;
 
 	if (!vshmi_identity_read(section, &identity, &fault) && identity.incarnation == seen->incarnation) {
 		same_kernel = vshmi_peer_same_kernel(region, &identity);
-		both = identity.ways & region->ways;
+		ways = identity.ways;
 		vshmi_peer_note_doorbell(&region->peer[seen->peer], &identity);
 	}
 	*link = (struct vshmi_link){
@@ -70,8 +70,8 @@ void vshmi_link_up(struct vshm_region *region, struct vshmi_link *link, const st
 		.incarnation = seen->incarnation,
 		.peer = seen->peer,
 		.index = seen->index,
-		.light = same_kernel && both & VSHM_WAY_MEMBARRIER,
-		.deaf = vshmi_region_has_futexes(region) ? !same_kernel : !(both & VSHM_WAY_DOORBELL),
+		.light = same_kernel && ways & region->ways & VSHM_WAY_MEMBARRIER,
+		.deaf = vshmi_region_has_futexes(region) ? !same_kernel : !(region->ways & VSHM_WAY_DOORBELL && ways & VSHM_WAY_RINGS),
 		.section = section,
 		.entry = &section->directory[seen->index],
 		.returns = (const struct vshmi_word64 *)(const void *)((const unsigned char *)section +

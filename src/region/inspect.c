@@ -22,6 +22,9 @@ int vshm_region_info(struct vshm_region *region, struct vshm_region_info *info)
 	out.size = region->size;
 	out.layout_page = region->layout_page;
 	out.created_ns = region->created_ns;
+	if (region->transport.way)
+		(void)strncpy(out.way, region->transport.way, sizeof(out.way) - 1);
+	memcpy(out.because, region->transport.because, sizeof(out.because));
 	return vshmi_options_out(info, &out, sizeof(out));
 }
 

@@ -89,74 +89,6 @@ void vshmi_region_log(struct vshm_region *region, enum vshm_log_level level, con
 
 /* ---- mapping ---- */
 
-struct reading {
-	struct vshm_region *region;
-	const char *path;
-	bool first;
-};
-
-/* The first superblock says what the region is; the others must belong to it. */
-static int agree(struct reading *reading, const struct vshm_superblock *s, uint32_t segment, char *why)
-{
-	struct vshm_region *region = reading->region;
-
-	if (reading->first) {
-		reading->first = false;
-		memcpy(region->name, s->name, sizeof(region->name));
-		memcpy(region->uuid, s->uuid, sizeof(region->uuid));
-		region->profile = s->profile;
-		region->peers = s->peer_count;
-		region->layout_page = s->layout_page;
-		region->created_ns = s->created_ns;
-		return 0;
-	}
-	if (!memcmp(region->uuid, s->uuid, sizeof(s->uuid)) && region->peers == s->peer_count &&
-	    region->profile == s->profile && region->profile == VSHM_SPLIT && region->layout_page == s->layout_page)
-		return 0;
-	return vshmi_why(why, -EPROTO, "segment %u of %s belongs to another region: recreate it", segment, reading->path);
-}
-
-static int place_sections(struct reading *reading, const struct vshm_superblock *s, uint32_t segment, char *why)
-{
-	struct vshm_region *region = reading->region;
-
-	for (uint32_t i = 0; i < s->section_count; i++) {
-		const struct vshm_section_place *place = &s->section[i];
-		struct vshmi_peer *peer = &region->peer[place->peer];
-
-		if (peer->section)
-			return vshmi_why(why, -EPROTO, "segments %u and %u of %s are both for peer %u: recreate it", peer->segment,
-					 segment, reading->path, place->peer);
-		peer->segment = segment;
-		peer->offset = place->offset;
-		peer->size = place->size;
-		peer->section = (struct vshmi_shared_section *)(void *)(region->transport.segment[segment].base +
-									place->offset);
-	}
-	return 0;
-}
-
-static int read_segment(struct reading *reading, uint32_t number, char *why)
-{
-	struct vshm_region *region = reading->region;
-	const struct vshmi_segment *segment = &region->transport.segment[number];
-	struct vshm_superblock superblock;
-	struct vshm_fault fault;
-	int rc;
-
-	if (!segment->base)
-		return 0; /* pending */
-	rc = vshmi_superblock_read((const struct vshmi_shared_superblock *)(const void *)segment->base, segment->size,
-				   &superblock, &fault);
-	if (rc)
-		return vshmi_explain_superblock(why, rc, reading->path, &fault, segment->size);
-	rc = agree(reading, &superblock, number, why);
-	if (!rc)
-		rc = place_sections(reading, &superblock, number, why);
-	region->size += superblock.segment_size;
-	return rc;
-}
-
 static int guard(struct vshm_region *region, char *why)
 {
 	for (uint32_t i = 0; i < region->transport.segment_count; i++) {
@@ -172,7 +104,6 @@ static int guard(struct vshm_region *region, char *why)
 int vshmi_region_map(struct vshm_region *region, const struct vshmi_uri *uri, const struct vshmi_transport_ops *ops,
 		     bool observe, char *why)
 {
-	struct reading reading = {region, uri->path, true};
 	int rc;
 
 	if (!ops->open)
@@ -183,10 +114,8 @@ int vshmi_region_map(struct vshm_region *region, const struct vshmi_uri *uri, co
 		return rc;
 	if (region->guarded)
 		rc = guard(region, why);
-	for (uint32_t i = 0; !rc && i < region->transport.segment_count; i++)
-		rc = read_segment(&reading, i, why);
-	if (!rc && reading.first)
-		rc = vshmi_why(why, -EPROTO, "%s has no formatted segment: run `vshmctl create`", uri->path);
+	if (!rc)
+		rc = vshmi_region_assemble(region, uri->path, why);
 	if (rc)
 		vshmi_region_unmap(region);
 	return rc;
@@ -235,7 +164,7 @@ static void default_label(char *label)
 static void adopt_options(struct vshm_region *region, const struct vshm_open_options *o, const struct vshmi_uri *uri)
 {
 	region->self = VSHM_PEER_ANY;
-	region->wanted_peer = uri->peer != VSHM_PEER_ANY ? uri->peer : o->peer;
+	region->wanted_peer = uri->peer;
 	region->has_keeper = !(o->flags & (VSHM_OPEN_NO_KEEPER | VSHM_OPEN_OBSERVE));
 	region->guarded = o->flags & VSHM_OPEN_GUARD;
 	region->beat_ms = !region->has_keeper ? 0 : o->beat_ms ? o->beat_ms : DEFAULT_BEAT_MS;
@@ -248,8 +177,25 @@ static void adopt_options(struct vshm_region *region, const struct vshm_open_opt
 		default_label(region->label);
 }
 
+/* The peer whose segment is the only one that this process may write; VSHM_PEER_ANY: there are several. */
+static vshm_peer only_writable(const struct vshm_region *region)
+{
+	vshm_peer only = VSHM_PEER_ANY;
+
+	for (vshm_peer i = 0; i < region->peers; i++) {
+		if (!region->peer[i].section || !region->transport.segment[region->peer[i].segment].can_write)
+			continue;
+		if (only != VSHM_PEER_ANY)
+			return VSHM_PEER_ANY;
+		only = i;
+	}
+	return only;
+}
+
 static int attach(struct vshm_region *region, char *why)
 {
+	if (region->wanted_peer == VSHM_PEER_ANY && !vshmi_region_is_atomic(region))
+		region->wanted_peer = only_writable(region);
 	if (region->wanted_peer != VSHM_PEER_ANY && region->wanted_peer >= region->peers)
 		return vshmi_why(why, -EINVAL, "region %s has peers 0 to %u, not %u", region->name, region->peers - 1,
 				 region->wanted_peer);
@@ -265,6 +211,8 @@ static int attach(struct vshm_region *region, char *why)
 		region->ways |= VSHM_WAY_DOORBELL;
 	else if (region->transport.same_kernel)
 		region->ways |= VSHM_WAY_FUTEX;
+	if (region->transport.rings)
+		region->ways |= VSHM_WAY_RINGS;
 	return vshmi_keeper_start(region, why);
 }
 
@@ -307,6 +255,8 @@ int vshm_region_open(const char *text, const struct vshm_open_options *options, 
 		rc = vshmi_transport_find(text, &uri, &ops, why);
 	if (rc)
 		return rc;
+	if (uri.peer == VSHM_PEER_ANY)
+		uri.peer = o.peer;
 	region = vshmi_alloc_private_pages(sizeof(*region));
 	if (!region)
 		return vshmi_why(why, -ENOMEM, "no memory for the handle");

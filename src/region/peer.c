@@ -148,5 +148,5 @@ void vshmi_peer_ring(struct vshm_region *region, vshm_peer peer)
 		vshmi_futex_wake(vshmi_futex_address(word));
 	doorbell = __atomic_load_n(&region->peer[peer].doorbell, __ATOMIC_RELAXED);
 	if (doorbell != UINT32_MAX && region->transport.ops->ring)
-		region->transport.ops->ring(&region->transport, doorbell);
+		(void)region->transport.ops->ring(&region->transport, doorbell);
 }

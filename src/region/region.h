@@ -148,6 +148,7 @@ struct vshm_region {
 	uint64_t incarnation;
 	uint32_t alive; /* what our alive word must say */
 	uint32_t ways, beat_ms, lease_ms;
+	uint64_t left_out; /* segments that do not belong to the region: a bit each */
 	bool has_keeper, guarded;
 	struct vshmi_host host;
 	char label[VSHM_NAME_SIZE];
@@ -240,6 +241,11 @@ static inline bool vshmi_observes(const struct vshm_region *region)
 int vshmi_region_map(struct vshm_region *region, const struct vshmi_uri *uri, const struct vshmi_transport_ops *ops,
 		     bool observe, char *why);
 void vshmi_region_unmap(struct vshm_region *region);
+
+/* ---- segments.c ---- */
+
+/* What the segments that are mapped make up: the region's facts and its sections. 0, -EPROTO, -EPROTONOSUPPORT, -ENOMEM. */
+int vshmi_region_assemble(struct vshm_region *region, const char *path, char *why);
 
 /* Remembers why a call failed (and tells the log hook). Returns `error`. Takes no lock that callers may hold. */
 int vshmi_region_fail(struct vshm_region *region, int error, const char *format, ...)

@@ -121,22 +121,25 @@ bool vshmi_slot_change(const struct vshm_region *region, struct vshmi_word32 *al
 	return true;
 }
 
-static bool claim(struct vshm_region *region, vshm_peer peer, uint32_t before)
+/* 1; 0: it cannot be had; -EACCES: memory that a hypervisor gives read-only takes a store and keeps nothing of it. */
+static int claim(struct vshm_region *region, vshm_peer peer, uint32_t before)
 {
 	struct vshmi_peer *p = &region->peer[peer];
+	bool claimed;
 
 	if (vshmi_transport_protect(&region->transport, p->segment, p->offset, p->size, true))
-		return false;
+		return 0;
 	region->alive = vshmi_thread_id() | VSHM_ALIVE_WAITERS;
 	/* first the mark, then the claim: dying in between leaves a word that is not ours alone */
 	if (marks(region) && vshmi_mark_set(&region->mark, vshmi_mark_address(&p->section->alive)))
 		region->ways &= ~VSHM_WAY_KEEPER; /* a sandbox denies it: others ask for the process instead */
-	if (vshmi_slot_change(region, &p->section->alive, before, region->alive))
-		return true;
+	claimed = vshmi_slot_change(region, &p->section->alive, before, region->alive);
+	if (claimed && vshmi_load_acquire32(&p->section->alive) != before)
+		return 1;
 	if (marks(region))
 		vshmi_mark_clear(&region->mark);
 	(void)vshmi_transport_protect(&region->transport, p->segment, p->offset, p->size, false);
-	return false;
+	return claimed ? -EACCES : 0;
 }
 
 /* Everything of the last user goes before the new incarnation is published. */
@@ -189,6 +192,17 @@ static int settle(struct vshm_region *region, vshm_peer peer)
 	return rc;
 }
 
+/* 1; 0: somebody else was faster; or negative. */
+static int take(struct vshm_region *region, vshm_peer peer, uint32_t before)
+{
+	int rc = claim(region, peer, before);
+
+	if (rc <= 0)
+		return rc;
+	rc = settle(region, peer);
+	return rc ? rc : 1;
+}
+
 /* In which order slots are looked at. */
 enum preference {
 	OWN,   /* ours before a reboot */
@@ -212,17 +226,16 @@ static int claim_round(struct vshm_region *region, bool patient, bool *soon)
 		for (vshm_peer i = 0; i < region->peers; i++) {
 			enum readiness readiness;
 			uint32_t before = 0;
+			int rc;
 
 			if (region->wanted_peer != VSHM_PEER_ANY && region->wanted_peer != i)
 				continue;
 			if (!preferred(region, i, preference))
 				continue;
 			readiness = slot_readiness(region, i, patient, &before);
-			if (readiness == READY && claim(region, i, before)) {
-				int rc = settle(region, i);
-
-				return rc ? rc : 1;
-			}
+			rc = readiness == READY ? take(region, i, before) : 0;
+			if (rc)
+				return rc;
 			*soon |= readiness == SOON;
 		}
 	}
@@ -261,6 +274,9 @@ int vshmi_slot_take(struct vshm_region *region, char *why)
 
 		if (rc > 0)
 			return 0;
+		if (rc == -EACCES)
+			return vshmi_why(why, rc, "what is written into the segment does not stay there, so it is another peer's: name "
+						  "this machine's own device first");
 		if (rc < 0)
 			return vshmi_why(why, rc, "no random numbers: %s", vshm_strerror(rc));
 		if (!soon || !patient)

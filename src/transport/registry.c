@@ -9,6 +9,7 @@ static const struct vshmi_transport_ops *const transports[] = {
 	&vshmi_inproc_ops,
 	&vshmi_ivshmem_ops,
 	&vshmi_server_ops,
+	&vshmi_split_ops,
 };
 
 static int parse(const char *text, struct vshmi_uri *uri, char *why)
@@ -49,17 +50,18 @@ static const struct vshmi_transport_ops *find_scheme(const char *scheme)
 	return NULL;
 }
 
+#define HAVE "file:, inproc:, server:, ivshmem:, split: and vshm:"
+
 /* No such transport here: a later version's, or a mistake. */
 static int no_transport(const char *scheme, char *why)
 {
-	static const char *const planned[] = {"split", "uio", "vfio-platform", "dax"};
+	static const char *const planned[] = {"uio", "vfio-platform", "dax"};
 
 	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++)
 		if (!strcmp(planned[i], scheme))
 			return vshmi_why(why, -EOPNOTSUPP,
-					 "%s: is not supported by this version of libvshm: it has file:, inproc:, server:, ivshmem: and vshm:", scheme);
-	return vshmi_why(why, -EINVAL, "%s: is no transport that this libvshm has: it has file:, inproc:, server:, ivshmem: and vshm:",
-			 scheme);
+					 "%s: is not supported by this version of libvshm: it has " HAVE, scheme);
+	return vshmi_why(why, -EINVAL, "%s: is no transport that this libvshm has: it has " HAVE, scheme);
 }
 
 int vshmi_transport_find(const char *text, struct vshmi_uri *uri, const struct vshmi_transport_ops **ops, char *why)
@@ -75,8 +77,10 @@ int vshmi_transport_find(const char *text, struct vshmi_uri *uri, const struct v
 	transport = find_scheme(found.scheme);
 	if (!transport)
 		return no_transport(found.scheme, why);
-	if (found.via[0] && transport != &vshmi_ivshmem_ops)
+	if (found.via[0] && transport != &vshmi_ivshmem_ops && !found.doorbell[0])
 		return vshmi_why(why, -EINVAL, "via=%s says how to get at a device, and %s: is none", found.via, found.scheme);
+	if (found.doorbell[0] && transport != &vshmi_split_ops)
+		return vshmi_why(why, -EINVAL, "doorbell= names the doorbell device of a split region, and %s: is none", found.scheme);
 	*uri = found;
 	*ops = transport;
 	return 0;

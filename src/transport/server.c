@@ -265,24 +265,25 @@ static int server_open(struct vshmi_transport *t, const struct vshmi_uri *uri, b
 		return error;
 	}
 	t->news = server->socket;
+	t->rings = true;
 	return 0;
 }
 
 /* ---- while the region is open ---- */
 
-static void server_ring(struct vshmi_transport *t, uint32_t doorbell)
+static int server_ring(struct vshmi_transport *t, uint32_t doorbell)
 {
 	struct server *server = t->state;
-
 	struct client *client;
 
 	if (doorbell > UINT16_MAX)
-		return;
+		return -ENOENT;
 	vshmi_lock(&server->lock);
 	client = find(server, doorbell);
 	if (client)
 		vshmi_eventfd_ring(client->bell);
 	vshmi_unlock(&server->lock);
+	return client ? 0 : -ENOENT;
 }
 
 static unsigned server_attend(struct vshmi_transport *t, uint32_t departed[], unsigned most)

@@ -1,311 +1,155 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A split region: a directory that only its owner can change, with a file per peer, each with an owner and a
- * mode of its own. Whoever owns the directory put the files there, so their owners need not be known to us;
- * where others can put files there, they must be.
+ * A split region in a guest: an ivshmem device for each peer's segment, of which the hypervisor lets this machine write its own
+ * only, and perhaps one more device, whose memory does not matter, for the doorbells. The first device is this machine's own; the
+ * others follow in the order of the peers, as `vshmctl qemu-args` gives them.
  */
-#include "transport/file.h"
+#include "transport/device.h"
+#include "transport/list.h"
 
-#include "os/os.h"
+#include <string.h>
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
+struct assembly {
+	struct vshmi_device memory[VSHM_MAX_PEERS];
+	uint32_t count;
+	struct vshmi_device doorbell;
+};
 
-/* A smaller file is one that nobody has formatted yet. */
-#define LEAST_SIZE 4096
-
-/* Bytes of "peer-63" with its NUL, and some. */
-#define NAME_SIZE 16
-#define SHOWN_FILE_SIZE (VSHMI_SHOWN_SIZE + NAME_SIZE + 1)
-
-static void file_name(char name[NAME_SIZE], uint32_t peer)
+static int init(struct vshmi_transport *t, char *why)
 {
-	snprintf(name, NAME_SIZE, "peer-%u", peer);
-}
+	struct assembly *all = vshmi_alloc(sizeof(*all));
 
-static void show_file(char shown[SHOWN_FILE_SIZE], const struct vshmi_place *place, const char *name)
-{
-	snprintf(shown, SHOWN_FILE_SIZE, "%s/%s", place->shown, name);
-}
-
-/* ---- open ---- */
-
-static int check_directory(const struct stat *st, const char *owner, const char *shown, char *why)
-{
-	if ((st->st_mode & 022) && !(st->st_mode & S_ISVTX))
-		return vshmi_why(why, -EACCES,
-				 "%s: others than its owner may change this directory (mode %04o): chmod go-w it", shown,
-				 (unsigned)(st->st_mode & 07777));
-	return vshmi_file_check_owner(st, owner, shown, why);
-}
-
-/* Opens and checks the directory; *strangers: others may have put files there. */
-static int open_directory(struct vshmi_files *files, const char *owner, bool *strangers, char *why)
-{
-	const char *shown = files->place.shown;
-	struct stat st;
-
-	files->dir = openat(files->place.dir, files->place.name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (files->dir < 0 || fstat(files->dir, &st))
-		return vshmi_file_failed(why, shown, "open the directory");
-	*strangers = st.st_mode & 022;
-	return check_directory(&st, owner, shown, why);
-}
-
-static int check_file(int fd, const char *owner, bool strangers, uint64_t *size, const char *shown, char *why)
-{
-	struct stat st;
-	int error;
-
-	if (fstat(fd, &st))
-		return vshmi_file_failed(why, shown, "look at it");
-	error = vshmi_file_check_kind(&st, shown, why);
-	if (!error && strangers)
-		error = vshmi_file_check_owner(&st, owner, shown, why);
-	*size = vshmi_align_down((uint64_t)st.st_size, vshmi_file_unit(fd));
-	return error;
-}
-
-/* One peer's file. A missing one, or one without content, is a segment that is not there yet. */
-static int open_segment(struct vshmi_transport *t, uint32_t peer, const char *owner, bool strangers, char *why)
-{
-	struct vshmi_files *files = t->state;
-	char name[NAME_SIZE], shown[SHOWN_FILE_SIZE];
-	struct stat st;
-	uint64_t size = 0;
-	bool writable;
-	int fd, error;
-
-	file_name(name, peer);
-	show_file(shown, &files->place, name);
-	if (fstatat(files->dir, name, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT)
-		return 0;
-	fd = vshmi_file_open(files->dir, name, false, &writable, shown, why);
-	if (fd < 0)
-		return fd;
-	t->segment_count = peer + 1;
-	error = check_file(fd, owner, strangers, &size, shown, why);
-	if (error || size < LEAST_SIZE) {
-		close(fd);
-		return error;
-	}
-	return vshmi_files_map(t, peer, fd, size, writable, false, shown, why);
-}
-
-static int check_access(const struct vshmi_transport *t, bool observe, const char *shown, char *why)
-{
-	if (!t->segment_count)
-		return vshmi_why(why, -EPROTO, "%s holds no file peer-N: no region (vshmctl create makes one)", shown);
-	for (uint32_t i = 0; i < t->segment_count; i++)
-		if (observe || t->segment[i].can_write)
-			return 0;
-	return vshmi_why(why, -EACCES, "%s: you (uid %u) may write none of its files: you can only observe it", shown,
-			 geteuid());
-}
-
-int vshmi_split_open(struct vshmi_transport *t, const struct vshmi_uri *uri, bool observe, char *why)
-{
-	struct vshmi_files *files = t->state;
-	bool strangers = false;
-	int error;
-
-	files->split = true;
-	error = open_directory(files, uri->owner, &strangers, why);
-	for (uint32_t peer = 0; !error && peer < VSHM_MAX_PEERS; peer++)
-		error = open_segment(t, peer, uri->owner, strangers, why);
-	return error ? error : check_access(t, observe, files->place.shown, why);
-}
-
-/* ---- create ---- */
-
-static int make_directory(struct vshmi_files *files, char *why)
-{
-	struct vshmi_place *place = &files->place;
-	int error = vshmi_place_temporary(place, why);
-
-	if (error)
-		return error;
-	if (mkdirat(place->dir, place->temporary, 0700)) {
-		place->temporary[0] = '\0';
-		return vshmi_file_failed(why, place->shown, "make the directory");
-	}
-	files->dir = openat(place->dir, place->temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return files->dir < 0 ? vshmi_file_failed(why, place->shown, "open the new directory") : 0;
-}
-
-/* Without a name where that can be done: then the directory is made only when all is complete. */
-static int make_file(struct vshmi_files *files, const char *name, const struct vshmi_shape *shape,
-		     const struct vshm_owner *owner, const char *shown, char *why)
-{
-	int error, fd = -EOPNOTSUPP;
-
-	if (files->dir < 0)
-		fd = vshmi_file_make_unnamed(files->place.dir, shape->segment_size, owner, shown, why);
-	if (fd != -EOPNOTSUPP)
-		return fd;
-	error = files->dir < 0 ? make_directory(files, why) : 0;
-	return error ? error : vshmi_file_make(files->dir, name, shape->segment_size, owner, shown, why);
-}
-
-static int make_segment(struct vshmi_transport *t, uint32_t peer, const struct vshmi_shape *shape, char *why)
-{
-	struct vshmi_files *files = t->state;
-	char name[NAME_SIZE], shown[SHOWN_FILE_SIZE];
-	int fd;
-
-	file_name(name, peer);
-	show_file(shown, &files->place, name);
-	fd = make_file(files, name, shape, &shape->owners[peer], shown, why);
-	if (fd < 0)
-		return fd;
-	files->mode[peer] = shape->owners[peer].mode & 0777;
-	return vshmi_files_map(t, peer, fd, shape->segment_size, true, true, shown, why);
-}
-
-int vshmi_split_create(struct vshmi_transport *t, const struct vshmi_shape *shape, char *why)
-{
-	struct vshmi_files *files = t->state;
-	uint64_t total;
-	int error;
-
-	files->split = true;
-	if (__builtin_mul_overflow(shape->segment_size, (uint64_t)shape->segments, &total))
-		total = UINT64_MAX;
-	error = vshmi_file_check_room(files->place.dir, total, files->place.shown, why);
-	for (uint32_t peer = 0; !error && peer < shape->segments; peer++)
-		error = make_segment(t, peer, shape, why);
-	return error;
-}
-
-/* The files without a name get theirs in a directory that has none yet. */
-static int name_files(struct vshmi_transport *t, char *why)
-{
-	struct vshmi_files *files = t->state;
-	char name[NAME_SIZE];
-	int error = make_directory(files, why);
-
-	for (uint32_t i = 0; !error && i < t->segment_count; i++) {
-		file_name(name, i);
-		if (vshmi_file_link(files->fd[i], files->dir, name))
-			error = vshmi_file_failed(why, files->place.shown, "name its files");
-	}
-	return error;
-}
-
-/* The new directory and the old one change names, so that there is never none; then the old one goes. */
-static int replace_directory(struct vshmi_place *place, char *why)
-{
-	int error = vshmi_split_check_contents(place, why);
-
-	if (error)
-		return error;
-	if (renameat2(place->dir, place->temporary, place->dir, place->name, RENAME_EXCHANGE)) {
-		if (errno == EINVAL || errno == ENOSYS)
-			return vshmi_why(why, -EOPNOTSUPP,
-					 "%s: its file system cannot replace a directory in one step: destroy it first",
-					 place->shown);
-		return vshmi_file_failed(why, place->shown, "replace it");
-	}
-	/* Ours is published. What is left of the old one cannot be told to anybody who would care. */
-	(void)vshmi_split_remove(place->dir, place->temporary);
-	place->temporary[0] = '\0';
+	vshmi_transport_init(t, all, 0, false);
+	if (!all)
+		return vshmi_why(why, -ENOMEM, "out of memory");
+	vshmi_device_init(&all->doorbell);
 	return 0;
 }
 
-int vshmi_split_publish(struct vshmi_transport *t, char *why)
+static void split_close(struct vshmi_transport *t)
 {
-	struct vshmi_files *files = t->state;
-	struct stat st;
-	int error;
+	struct assembly *all = t->state;
 
-	for (uint32_t i = 0; i < t->segment_count; i++)
-		if (fchmod(files->fd[i], files->mode[i]))
-			return vshmi_file_failed(why, files->place.shown, "set the mode of its files");
-	error = files->dir < 0 ? name_files(t, why) : 0;
+	if (!all)
+		return;
+	for (uint32_t i = 0; i < all->count; i++)
+		vshmi_device_close(&all->memory[i]);
+	vshmi_device_close(&all->doorbell);
+	vshmi_free(all);
+	vshmi_transport_init(t, NULL, 0, false);
+}
+
+static int add_memory(struct vshmi_transport *t, const char *root, const char *address, bool writable, char *why)
+{
+	struct assembly *all = t->state;
+	struct vshmi_device *device = &all->memory[all->count];
+	uint32_t wants = VSHMI_DEVICE_MEMORY | (writable ? VSHMI_DEVICE_WRITE : 0);
+	int error = vshmi_device_open(device, root, address, "", wants, why);
+
 	if (error)
 		return error;
-	if (fchmod(files->dir, 0755))
-		return vshmi_file_failed(why, files->place.shown, "set its mode");
-	if (files->force && !vshmi_place_look(&files->place, &st, NULL))
-		return replace_directory(&files->place, why);
-	return vshmi_place_publish(&files->place, why);
-}
-
-/* ---- remove ---- */
-
-static bool is_peer_name(const char *name)
-{
-	char lawful[NAME_SIZE];
-
-	for (uint32_t peer = 0; peer < VSHM_MAX_PEERS; peer++) {
-		file_name(lawful, peer);
-		if (!strcmp(name, lawful))
-			return true;
-	}
-	return false;
-}
-
-static int check_names(DIR *stream, const char *shown, char *why)
-{
-	const struct dirent *entry;
-
-	while ((entry = readdir(stream))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") || is_peer_name(entry->d_name))
-			continue;
-		return vshmi_why(why, -EPROTO, "%s holds \"%.40s\" too, which is no part of a region: move it away", shown,
-				 entry->d_name);
-	}
+	t->segment[all->count++] = (struct vshmi_segment){device->base, device->size, writable};
+	t->segment_count = all->count;
 	return 0;
 }
 
-int vshmi_split_check_contents(const struct vshmi_place *place, char *why)
+/* "ADDRESS,ADDRESS,…" */
+static int add_all(struct vshmi_transport *t, const char *root, const struct vshmi_uri *uri, bool observe, char *why)
 {
-	int fd = openat(place->dir, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-	int error;
+	struct assembly *all = t->state;
+	const char *at = uri->path;
+	char address[32];
+	int error = 0;
 
-	if (!stream) {
-		error = vshmi_file_failed(why, place->shown, "list the directory");
-		if (fd >= 0)
-			close(fd);
+	for (;;) {
+		size_t length = strcspn(at, ",");
+
+		if (all->count == VSHM_MAX_PEERS || length >= sizeof(address))
+			return vshmi_why(why, -EINVAL, "split: takes the PCI addresses of 1 to %u devices, with commas between",
+					 VSHM_MAX_PEERS);
+		memcpy(address, at, length);
+		address[length] = '\0';
+		error = add_memory(t, root, address, !observe && !all->count, why);
+		if (error || !at[length])
+			return error;
+		at += length + 1;
+	}
+}
+
+static int add_doorbell(struct vshmi_transport *t, const char *root, const struct vshmi_uri *uri, char *why)
+{
+	struct vshmi_device *device = &((struct assembly *)t->state)->doorbell;
+	int error = vshmi_device_open(device, root, uri->doorbell, uri->via, VSHMI_DEVICE_DOORBELL, why);
+
+	if (error)
 		return error;
-	}
-	error = check_names(stream, place->shown, why);
-	closedir(stream);
-	return error;
+	t->rings = device->rings;
+	t->bell = device->bell;
+	t->doorbell = device->doorbell;
+	return 0;
 }
 
-int vshmi_split_remove(int parent, const char *name)
+/* What there is to say of how it is reached: the doorbell's way decides how this peer waits. */
+static void introduce(struct vshmi_transport *t)
 {
-	int dir = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	char file[NAME_SIZE];
+	const struct assembly *all = t->state;
+	const struct vshmi_device *memory = &all->memory[0], *bell = &all->doorbell;
 
-	if (dir < 0)
-		return -1;
-	for (uint32_t peer = 0; peer < VSHM_MAX_PEERS; peer++) {
-		file_name(file, peer);
-		unlinkat(dir, file, 0);
-	}
-	close(dir);
-	return unlinkat(parent, name, AT_REMOVEDIR);
+	t->own_first = true;
+	t->facts = vshmi_device_facts(memory) | VSHM_FACT_ENFORCED;
+	t->way = memory->way;
+	if (bell->way)
+		(void)vshmi_why(t->because, 0, "%.90s; doorbell via %s: %.90s", memory->because, bell->way, bell->because);
+	else
+		memcpy(t->because, memory->because, sizeof(t->because));
 }
 
-int vshmi_split_destroy(struct vshmi_place *place, char *why)
+int vshmi_devices_open(struct vshmi_transport *t, const char *root, const struct vshmi_uri *uri, bool observe, char *why)
 {
-	int error = vshmi_split_check_contents(place, why);
+	int error = init(t, why);
 
 	if (!error)
-		error = vshmi_place_temporary(place, why);
+		error = add_all(t, root, uri, observe, why);
+	if (!error && uri->doorbell[0] && !observe)
+		error = add_doorbell(t, root, uri, why);
 	if (error)
-		return error;
-	/* Away with the name first: nobody shall find half of a region. */
-	if (renameat(place->dir, place->name, place->dir, place->temporary))
-		return vshmi_file_failed(why, place->shown, "remove it");
-	if (!vshmi_split_remove(place->dir, place->temporary))
-		return 0;
-	error = vshmi_file_failed(why, place->shown, "remove its files");
-	(void)renameat(place->dir, place->temporary, place->dir, place->name);
+		split_close(t);
+	else
+		introduce(t);
 	return error;
 }
+
+static int split_open(struct vshmi_transport *t, const struct vshmi_uri *uri, bool observe, char *why)
+{
+	return vshmi_devices_open(t, "", uri, observe, why);
+}
+
+static int split_ring(struct vshmi_transport *t, uint32_t doorbell)
+{
+	vshmi_device_ring(&((const struct assembly *)t->state)->doorbell, doorbell);
+	return 0;
+}
+
+static void split_hear(struct vshmi_transport *t)
+{
+	vshmi_device_hear(&((const struct assembly *)t->state)->doorbell);
+}
+
+static int split_status(struct vshmi_transport *t)
+{
+	const struct assembly *all = t->state;
+
+	for (uint32_t i = 0; i < all->count; i++)
+		if (vshmi_device_status(&all->memory[i]))
+			return -ENODEV;
+	return 0;
+}
+
+const struct vshmi_transport_ops vshmi_split_ops = {
+	.scheme = "split",
+	.open = split_open,
+	.status = split_status,
+	.ring = split_ring,
+	.hear = split_hear,
+	.close = split_close,
+};

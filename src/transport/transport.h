@@ -44,8 +44,10 @@ struct vshmi_transport_ops {
 	/* 0, -ESTALE when the segments no longer have their name, -ENODEV when memory is missing. Cheap. */
 	int (*status)(struct vshmi_transport *t);
 	void (*close)(struct vshmi_transport *t);
-	/* Rings the peer whose doorbell has this address. Never blocks. NULL: there are no doorbells. */
-	void (*ring)(struct vshmi_transport *t, uint32_t doorbell);
+	/* Takes in the rings that made `bell` readable. NULL: it is an eventfd. */
+	void (*hear)(struct vshmi_transport *t);
+	/* Rings the peer whose doorbell has this address. Never blocks. 0; -ENOENT: nobody has it, if that is known. NULL: no doorbells. */
+	int (*ring)(struct vshmi_transport *t, uint32_t doorbell);
 	/* `news` is readable: reads it. Doorbells whose peers are gone for good, up to `most`; how many. In the keeper's thread. */
 	unsigned (*attend)(struct vshmi_transport *t, uint32_t departed[], unsigned most);
 	/* The page size that a new region at this place needs: a power of two, at least VSHM_MIN_PAGE. */
@@ -55,10 +57,14 @@ struct vshmi_transport_ops {
 struct vshmi_transport {
 	const struct vshmi_transport_ops *ops;
 	uint32_t facts;    /* VSHM_FACT_CACHED, VSHM_FACT_RMW, VSHM_FACT_ENFORCED */
+	const char *way;   /* how it is reached, where there are several ways: "vfio"; NULL */
+	char because[VSHM_WHY_SIZE]; /* why this way */
 	bool same_kernel;  /* all who have this memory run under this kernel: futexes reach them */
-	int bell;	   /* with `ring`: a descriptor that becomes readable when this peer is rung; -1: nobody can ring it */
+	bool rings;	   /* it can ring others */
+	int bell;	   /* a descriptor that becomes readable when this peer is rung; -1: nobody can ring it */
 	int news;	   /* with `attend`: a descriptor that becomes readable when there is something to read; -1 */
 	uint32_t doorbell; /* its address, by which others ring this peer; UINT32_MAX: it has none */
+	bool own_first; /* of several segments the first is this peer's own, the others follow in turn; else segment i is peer i's */
 	uint32_t segment_count;
 	struct vshmi_segment segment[VSHM_MAX_PEERS];
 	void *state; /* the transport's own */
@@ -70,8 +76,12 @@ static inline void vshmi_transport_init(struct vshmi_transport *t, void *state, 
 	t->state = state;
 	t->facts = facts;
 	t->same_kernel = same_kernel;
+	t->way = NULL;
+	t->because[0] = '\0';
+	t->rings = false;
 	t->bell = t->news = -1;
 	t->doorbell = UINT32_MAX;
+	t->own_first = false;
 	t->segment_count = 0;
 	memset(t->segment, 0, sizeof(t->segment));
 }

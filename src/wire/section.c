@@ -15,7 +15,7 @@ _Static_assert(sizeof(struct vshm_identity) % 8 == 0 && sizeof(struct vshm_ident
 _Static_assert(offsetof(struct vshm_identity, incarnation) == 0 && offsetof(struct vshm_identity, state) == 8, "layout");
 
 #define IDENTITY_WORDS (sizeof(struct vshm_identity) / 8)
-#define KNOWN_WAYS (VSHM_WAY_FUTEX | VSHM_WAY_MEMBARRIER | VSHM_WAY_KEEPER | VSHM_WAY_DOORBELL)
+#define KNOWN_WAYS (VSHM_WAY_FUTEX | VSHM_WAY_MEMBARRIER | VSHM_WAY_KEEPER | VSHM_WAY_DOORBELL | VSHM_WAY_RINGS)
 
 static int broken(struct vshm_fault *fault, uint32_t rule, size_t offset, uint64_t value)
 {

@@ -15,6 +15,7 @@ START_TEST(null_regions)
 	struct vshm_region *r = NULL;
 	struct vshm_producer *p = NULL;
 	struct vshm_consumer *c = NULL;
+	struct vshm_doorbell *bell = NULL;
 	char why[VSHM_WHY_SIZE];
 
 	is_invalid(vshm_region_create(NULL, NULL, NULL));
@@ -33,6 +34,13 @@ START_TEST(null_regions)
 	is_invalid(vshm_region_end(NULL, 0, 0, &end));
 	is_invalid(vshm_region_check(NULL, NULL, NULL));
 	is_invalid(vshm_region_evict(NULL, 0, 0, NULL));
+	is_invalid(vshm_doorbell_open(NULL, &bell, why));
+	is_invalid(vshm_doorbell_open("server:/x", NULL, NULL));
+	is_invalid(vshm_doorbell_close(NULL));
+	is_invalid(vshm_doorbell_ring(NULL, 0));
+	is_invalid(vshm_doorbell_wait(NULL, 0));
+	ck_assert_uint_eq(vshm_doorbell_address(NULL), VSHM_DOORBELL_NONE);
+	ck_is(vshm_doorbell_open("inproc:x", &bell, why), -ENOENT);
 	is_invalid(vshm_producer_open(NULL, "x", NULL, &p));
 	is_invalid(vshm_consumer_open(NULL, "x", NULL, &c));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Slots: claiming one, asking for one, none left, coming back, observers, eviction. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -355,11 +356,12 @@ START_TEST(segment_not_there_yet)
 }
 END_TEST
 
-/* Two files of one peer: one of them is a copy in the wrong place. */
+/* A copy in the wrong place: its owner cannot be there, and keeps nobody else out. */
 START_TEST(segment_twice)
 {
 	static unsigned char bytes[1 << 20];
 	char from[PATH_MAX], to[PATH_MAX], why[VSHM_WHY_SIZE];
+	struct vshm_region *r;
 	struct world w;
 	size_t n;
 	FILE *f;
@@ -377,9 +379,48 @@ START_TEST(segment_twice)
 	ck_assert_ptr_nonnull(f);
 	ck_assert_uint_eq(fwrite(bytes, 1, n, f), n);
 	ck_assert_int_eq(fclose(f), 0);
-	ck_is(try_open(&w, 0, 0, why), -EPROTO);
+	r = world_open(&w, 0);
+	ck_assert_uint_eq(state_of(r, 1), VSHM_PEER_PENDING);
+	ck_assert_int_eq(vshm_region_check(r, NULL, NULL), 1);
+	ck_ok(vshm_region_close(r));
 	ck_is(try_open(&w, 1, 0, why), -EPROTO);
 	ck_assert_int_eq(unlink(to), 0);
+	ck_ok(vshm_region_destroy(w.create_uri, NULL));
+}
+END_TEST
+
+/* Who owns a segment can write its superblock: only the owner is worse off, also where all of them may be written here. */
+START_TEST(segment_of_a_liar)
+{
+	struct vshm_superblock forged;
+	char path[PATH_MAX], why[VSHM_WHY_SIZE];
+	struct vshm_region *r;
+	struct world w;
+	int fd;
+
+	if (world_kind(_i) != WORLD_SPLIT)
+		return;
+	world_create(&w, _i, 3, 65536);
+	world_segment_path(&w, 0, path, sizeof(path));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(pread(fd, &forged, sizeof(forged), 0), (ssize_t)sizeof(forged));
+	forged.uuid[0] ^= 1;
+	forged.crc = 0;
+	forged.crc = support_crc32c(&forged, sizeof(forged));
+	ck_assert_int_eq(pwrite(fd, &forged, sizeof(forged), 0), (ssize_t)sizeof(forged));
+	for (vshm_peer peer = 1; peer < 3; peer++) {
+		r = world_open(&w, peer);
+		ck_assert_uint_eq(state_of(r, 0), VSHM_PEER_PENDING);
+		ck_assert_uint_eq(state_of(r, peer), VSHM_PEER_LIVE);
+		ck_assert_int_eq(vshm_region_check(r, NULL, NULL), 1);
+		ck_ok(vshm_region_close(r));
+	}
+	ck_is(try_open(&w, 0, 0, why), -EPROTO);
+	ck_assert_msg(strstr(why, "another region") != NULL, "%s", why);
+	memset(&forged, 0, sizeof(forged)); /* not formatted: not there yet */
+	ck_assert_int_eq(pwrite(fd, &forged, sizeof(forged), 0), (ssize_t)sizeof(forged));
+	close(fd);
+	ck_is(try_open(&w, 0, 0, why), -ENOENT);
 	ck_ok(vshm_region_destroy(w.create_uri, NULL));
 }
 END_TEST
@@ -403,6 +444,7 @@ Suite *suite_slots(void)
 	tcase_add_loop_test(tc, no_keeper, 0, 1); /* takes longer than a lease */
 	add_everywhere(tc, segment_not_there_yet);
 	add_everywhere(tc, segment_twice);
+	add_everywhere(tc, segment_of_a_liar);
 	add_everywhere(tc, evict_rules);
 	add_everywhere(tc, evicted_peer_gets_stale);
 	suite_add_tcase(s, tc);

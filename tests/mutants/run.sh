@@ -94,7 +94,7 @@ build_unit() {
 	esac
 	local inside=("${base[@]}" src/wire/*.c "${ring[@]}" src/pool/*.c "${wait[@]}" src/os/futex.c src/os/clock.c)
 	case $suite in # these take the whole library
-	region_* | server_*) inside=(src/!(discover)/*.c) ;;
+	region_* | server_* | transport_*) inside=(src/!(discover)/*.c) ;;
 	esac
 	"$compiler" "${common[@]}" -O1 "$@" -Itests/unit -Itests/support "tests/unit/$suite.c" tests/support/support.c \
 		"${inside[@]}" -o gate "${check_flags[@]}" -lpthread

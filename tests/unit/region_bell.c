@@ -11,12 +11,14 @@
 #define MS INT64_C(1000000)
 
 static struct vshm_region region;
+static const struct vshmi_transport_ops eventfds = {.scheme = "test"};
 
 /* Only what the bell needs of a region. */
 static void begin(void)
 {
 	memset(&region, 0, sizeof(region));
 	region.ways = VSHM_WAY_DOORBELL;
+	region.transport.ops = &eventfds;
 	region.transport.news = -1;
 	region.transport.bell = vshmi_eventfd_open();
 	ck_assert_int_ge(region.transport.bell, 0);

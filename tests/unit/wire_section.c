@@ -11,7 +11,7 @@ static void make_sample(void)
 	memset(&sample, 0, sizeof(sample));
 	sample.incarnation = 0x1122334455667788;
 	sample.state = VSHM_SECTION_LIVE;
-	sample.ways = VSHM_WAY_FUTEX | VSHM_WAY_MEMBARRIER | VSHM_WAY_KEEPER | VSHM_WAY_DOORBELL;
+	sample.ways = VSHM_WAY_FUTEX | VSHM_WAY_MEMBARRIER | VSHM_WAY_KEEPER | VSHM_WAY_DOORBELL | VSHM_WAY_RINGS;
 	memset(sample.machine_id, 0xff, sizeof(sample.machine_id));
 	memset(sample.boot_id, 0xfe, sizeof(sample.boot_id));
 	sample.pid_namespace = sample.start_ticks = sample.attached_ns = UINT64_MAX;
@@ -32,7 +32,7 @@ START_TEST(lawful_identities)
 
 	make_sample();
 	for (uint32_t state = VSHM_SECTION_FREE; state <= VSHM_SECTION_CLOSING; state++)
-		for (uint32_t ways = 0; ways < 16; ways++) {
+		for (uint32_t ways = 0; ways < 32; ways++) {
 			sample.state = state;
 			sample.ways = ways;
 			write_sample();
@@ -88,8 +88,8 @@ START_TEST(unlawful_identities)
 	BREAKS(VSHM_RULE_STATE, state, 3);
 	sample.state = UINT32_MAX;
 	BREAKS(VSHM_RULE_STATE, state, UINT32_MAX);
-	sample.ways = 16;
-	BREAKS(VSHM_RULE_WAYS, ways, 16);
+	sample.ways = 32;
+	BREAKS(VSHM_RULE_WAYS, ways, 32);
 	sample.ways = UINT32_MAX;
 	BREAKS(VSHM_RULE_WAYS, ways, UINT32_MAX);
 	sample.label[0] = '\0';

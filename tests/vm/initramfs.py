@@ -54,7 +54,7 @@ class Initramfs:
 def libraries(program, roots):
     """(file, place) of all shared libraries of a program, the loader too."""
     if not roots:
-        listing = subprocess.run(["ldd", program], stdout=subprocess.PIPE, check=False).stdout.decode()
+        listing = subprocess.run(["ldd", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode()
         for line in listing.splitlines():
             words = line.split()
             path = words[2] if "=>" in words and len(words) > 2 else words[0] if words and words[0].startswith("/") else ""
