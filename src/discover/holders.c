@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who has a thing open: the descriptors of all processes, as far as this user may see them (proc(5), /proc/PID/fd). Their
- * targets are compared as texts: following them could block.
+ * Who has a thing open or mapped: the descriptors and the shared mappings of all processes, as far as this user may see them
+ * (proc(5), /proc/PID/fd and /proc/PID/maps). Paths are compared as texts: following them could block.
  */
 #include "discover/discover.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -60,34 +59,50 @@ static bool is_of(const struct vshm_found *found, const char *target)
 	return found->kind != VSHM_FOUND_SERVER && is_of_device(found, target);
 }
 
-static void look_at_descriptor(struct vshmi_finds *finds, int directory, const char *name, unsigned pid)
+static void look_at_target(struct vshmi_finds *finds, const char *target, unsigned pid)
 {
-	char target[PATH_MAX];
-	ssize_t length = readlinkat(directory, name, target, sizeof(target) - 1);
-
-	if (length <= 0 || target[0] != '/')
-		return;
-	target[length] = '\0';
-	if (strncmp(target, "/dev/null", 10) == 0)
+	if (target[0] != '/' || !strcmp(target, "/dev/null"))
 		return;
 	for (size_t i = 0; i < finds->count; i++)
 		if (is_of(&finds->one[i], target))
 			note_holder(&finds->one[i], pid);
 }
 
-static void look_at_process(struct vshmi_finds *finds, unsigned pid)
+static void look_at_descriptors(struct vshmi_finds *finds, unsigned pid)
 {
-	char path[64];
-	DIR *list;
+	char path[64], target[PATH_MAX];
 	const struct dirent *entry;
+	ssize_t length;
+	DIR *list;
 
 	VSHMI_TEXT(path, "/proc/%u/fd", pid);
 	list = opendir(path);
-	while (list && (entry = readdir(list)))
-		if (isdigit((unsigned char)entry->d_name[0]))
-			look_at_descriptor(finds, dirfd(list), entry->d_name, pid);
+	while (list && (entry = readdir(list))) {
+		length = entry->d_name[0] == '.' ? -1 : readlinkat(dirfd(list), entry->d_name, target, sizeof(target) - 1);
+		target[length > 0 ? length : 0] = '\0';
+		look_at_target(finds, target, pid);
+	}
 	if (list)
 		(void)closedir(list);
+}
+
+/* What is mapped may have no descriptor any more. A line: addresses, rights, offset, device, inode, path. */
+static void look_at_mappings(struct vshmi_finds *finds, unsigned pid)
+{
+	char path[64], line[PATH_MAX + 128], rights[8];
+	FILE *file;
+
+	VSHMI_TEXT(path, "/proc/%u/maps", pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		int at = 0;
+
+		line[strcspn(line, "\n")] = '\0';
+		if (sscanf(line, "%*s %7s %*s %*s %*s %n", rights, &at) == 1 && at > 0 && strchr(rights, 's'))
+			look_at_target(finds, line + at, pid);
+	}
+	if (file)
+		(void)fclose(file);
 }
 
 void vshmi_find_holders(struct vshmi_finds *finds)
@@ -98,8 +113,10 @@ void vshmi_find_holders(struct vshmi_finds *finds)
 	while (list && (entry = readdir(list))) {
 		unsigned long pid = strtoul(entry->d_name, NULL, 10);
 
-		if (pid && pid != (unsigned long)getpid())
-			look_at_process(finds, (unsigned)pid);
+		if (!pid || pid == (unsigned long)getpid())
+			continue;
+		look_at_descriptors(finds, (unsigned)pid);
+		look_at_mappings(finds, (unsigned)pid);
 	}
 	if (list)
 		(void)closedir(list);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vshm/discover.h>
@@ -93,11 +94,16 @@ START_TEST(who_has_it_open)
 {
 	struct vshm_discover_options options = VSHM_DISCOVER_OPTIONS_INIT;
 	struct seen seen = {.times = 0};
+	void *mapping = NULL;
 	int fd;
 	pid_t child;
 
 	make_region();
 	fd = open(path, O_RDONLY);
+	if (_i) { /* mapped, and closed */
+		mapping = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+		ck_ok(close(fd));
+	}
 	options.flags = VSHM_DISCOVER_HOLDERS;
 	ck_assert_int_ge(vshm_discover(&options, see, &seen), 1);
 	ck_assert_uint_eq(seen.found.holders, 0); /* it does not tell itself */
@@ -105,7 +111,7 @@ START_TEST(who_has_it_open)
 	if (!child)
 		for (;;)
 			pause();
-	ck_ok(close(fd));
+	ck_ok(_i ? munmap(mapping, 4096) : close(fd));
 	ck_assert_int_ge(vshm_discover(&options, see, &seen), 1);
 	ck_assert_uint_eq(seen.found.holders, 1);
 	ck_assert_uint_eq(seen.found.holder[0].pid, (unsigned)child);
@@ -247,7 +253,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, make_world, NULL);
 	tcase_add_test(tc, a_region_is_found);
 	tcase_add_test(tc, a_shallow_look_opens_nothing);
-	tcase_add_test(tc, who_has_it_open);
+	tcase_add_loop_test(tc, who_has_it_open, 0, 2);
 	tcase_add_test(tc, a_name_without_its_region_is_a_problem);
 	tcase_add_test(tc, regions_come_and_go);
 	tcase_add_test(tc, the_run_directory_may_come_later);
