@@ -104,6 +104,8 @@ static bool is_meant(const struct vshm_found *found, const char *text)
 		return !strcmp(found->name, bare + 5);
 	if (!strncmp(bare, "ivshmem:", 8))
 		return is_place(found, bare + 8);
+	if (!strncmp(bare, "split:", 6))
+		return found_first(found) && strcspn(found->uri, "?") == strlen(bare) && !strncmp(found->uri, bare, strlen(bare));
 	return !strcmp(found->name, bare) || is_place(found, bare) || !strcmp(found->node, bare) ||
 	       (*found->uri && names_same_place(found->uri, bare));
 }

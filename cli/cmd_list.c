@@ -44,7 +44,7 @@ static void print_json(const struct found_regions *found)
 static void print_row(struct table *table, const struct vshm_found *found)
 {
 	char size[TEXT_SIZE], peers[32], way[VSHM_FOUND_DRIVER_SIZE + 16], note[FOUND_NOTE_SIZE];
-	bool region = !found->error && found->peers;
+	bool region = !found->error && found->peers && found_first(found);
 	enum style style = found_note(found, note, sizeof(note));
 	(void)snprintf(peers, sizeof(peers), "%" PRIu32 "/%" PRIu32, found->live, found->peers);
 	table_cell(table, STYLE_BOLD, "%s", *found->name ? found->name : "?");

@@ -81,9 +81,18 @@ static bool is_device(const struct vshm_found *found)
 	return found->kind != VSHM_FOUND_REGION && found->kind != VSHM_FOUND_SERVER;
 }
 
+/* Of the devices of a split region the first stands for all of it. */
+bool found_first(const struct vshm_found *found)
+{
+	size_t length = strlen(found->place);
+	return !(found->flags & VSHM_FOUND_SEGMENT) ||
+	       (!strncmp(found->uri, "split:", 6) && !strncmp(found->uri + 6, found->place, length));
+}
+
 const char *found_where(const struct vshm_found *found)
 {
-	return *found->uri ? found->uri : found->place;
+	bool part = !found_first(found) || found->flags & VSHM_FOUND_DOORBELL;
+	return *found->uri && !part ? found->uri : found->place;
 }
 
 const char *found_way(const struct vshm_found *found, char *room, size_t size)
@@ -111,6 +120,13 @@ static int add_holders(const struct vshm_found *found, char *room, size_t size)
 			(unsigned)found->holder[0].pid, found->holders > 1 ? " and others" : "");
 }
 
+static int add_part(const struct vshm_found *found, char *room, size_t size)
+{
+	if (found->flags & VSHM_FOUND_SEGMENT)
+		return snprintf(room, size, "; segment of peer %u", (unsigned)found->peer);
+	return found->flags & VSHM_FOUND_DOORBELL ? snprintf(room, size, "; doorbells of a split region") : 0;
+}
+
 enum style found_note(const struct vshm_found *found, char *room, size_t size)
 {
 	int used = 0;
@@ -124,6 +140,7 @@ enum style found_note(const struct vshm_found *found, char *room, size_t size)
 		(void)snprintf(room, size, "%s", found->flags & VSHM_FOUND_REGISTERED ? "" : "not registered");
 	else
 		used = snprintf(room, size, "%s", found->model);
+	used += add_part(found, room + used, size - (size_t)used);
 	used += add_holders(found, room + used, size - (size_t)used);
 	if (found->error)
 		(void)snprintf(room + used, size - (size_t)used, ": %s", found->why);
@@ -198,8 +215,10 @@ struct json_object *found_json(const struct vshm_found *found)
 	put_text(object, "error", found->why);
 	if (found->size)
 		put_number(object, "size", found->size);
-	if (!found->error && found->kind != VSHM_FOUND_SERVER)
+	if (!found->error && found->peers)
 		put_region(object, found);
+	if (found->flags & VSHM_FOUND_SEGMENT)
+		put_number(object, "peer", found->peer);
 	if (is_device(found))
 		put_device(object, found);
 	put_holders(object, found);

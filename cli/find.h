@@ -29,7 +29,10 @@ int find_path(const char *uri, char *path);
 
 #define FOUND_NOTE_SIZE 640
 
-/* The URI, else the place. */
+/* Does it stand for a region, or is it only a further part of one? */
+bool found_first(const struct vshm_found *found);
+
+/* The URI, or the place where it has none, or where the URI stands with another part already. */
 const char *found_where(const struct vshm_found *found);
 
 /* The way that opening it takes, with a driver that does not go without saying; empty: no device. */

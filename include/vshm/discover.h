@@ -38,6 +38,8 @@ enum vshm_found_kind {
 #define VSHM_FOUND_LISTENS 4u	 /* server: somebody listens at the socket */
 #define VSHM_FOUND_MEMORY_ON 8u	 /* PCI: the device answers to accesses to its memory */
 #define VSHM_FOUND_CONFIG 16u	 /* PCI: `vectors` is known; else only root may read it */
+#define VSHM_FOUND_SEGMENT 32u	 /* PCI: the memory of one peer of a split region; `uri` names all its devices */
+#define VSHM_FOUND_DOORBELL 64u	 /* PCI: `uri` of a split region names it as its doorbell; its own memory does not matter */
 
 #define VSHM_FOUND_URI_SIZE 4200
 #define VSHM_FOUND_NODE_SIZE 64
@@ -68,6 +70,7 @@ struct vshm_found {
 	uint8_t uuid[16];
 	uint32_t profile; /* enum vshm_profile in layout.h */
 	uint32_t peers, live;
+	vshm_peer peer; /* with VSHM_FOUND_SEGMENT: whose segment it is */
 	/* PCI */
 	uint16_t vendor, device, subsystem_vendor, subsystem;
 	uint32_t protocol;   /* IVSHMEM2: what its class says, 0 .. 0xffff */
@@ -99,7 +102,8 @@ struct vshm_discover_options {
 /*
  * Looks once at this machine and calls `found` for each thing: regions first, sorted by name, then servers, then devices. Also
  * for what is broken or cannot be used: its `error` and `why` say so. What is not there is no error: on a host without PCI
- * no device is found.
+ * no device is found. Of the devices of a split region the first, by address, is taken for this machine's own, as `vshmctl
+ * qemu-args` has it.
  * `options`: NULL for defaults. `found` must not be NULL and may call anything. VSHM_RUN_DIR names another directory than /run/vshm.
  * Returns how many were found. Blocks for as long as the file systems take. Any thread.
  * Errors: -EINVAL, -E2BIG, -ENOMEM.

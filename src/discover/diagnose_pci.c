@@ -196,6 +196,8 @@ static void diagnose_interrupts(struct vshmi_diagnosis *d)
 
 	if (!(found->flags & VSHM_FOUND_CONFIG))
 		vshmi_say(d, VSHM_FINDING_HINT, "interrupts", NULL, "whether it has interrupts, only root may see");
+	else if (!found->vectors && strstr(found->uri, "?doorbell="))
+		vshmi_say(d, VSHM_FINDING_OK, "interrupts", NULL, "another device has the doorbells");
 	else if (!found->vectors)
 		vshmi_say(d, VSHM_FINDING_HINT, "interrupts", NULL,
 			  "a plain device, without doorbells: waits look again every millisecond (QEMU: ivshmem-doorbell, with vshmctl "
@@ -262,7 +264,12 @@ static void diagnose_region(struct vshmi_diagnosis *d)
 	const struct vshm_found *found = d->found;
 	char command[VSHM_COMMAND_SIZE], option[32];
 
-	if (!found->error && found->peers) {
+	if (found->flags & VSHM_FOUND_DOORBELL && !found->peers) {
+		vshmi_say(d, VSHM_FINDING_OK, "region", NULL, "is there for the doorbells of the split region %s", found->name);
+	} else if (!found->error && found->flags & VSHM_FOUND_SEGMENT) {
+		vshmi_say(d, VSHM_FINDING_OK, "region", NULL, "holds the segment of peer %u of the split region %s", (unsigned)found->peer,
+			  found->name);
+	} else if (!found->error && found->peers) {
 		vshmi_say(d, VSHM_FINDING_OK, "region", NULL, "holds the region %s: %u of %u peers attached", found->name,
 			  (unsigned)found->live, (unsigned)found->peers);
 	} else if (found->error == -EPROTO && strstr(found->why, "zero")) {

@@ -102,6 +102,7 @@ int vshmi_discover(const struct vshm_discover_options *options, struct vshmi_fin
 		vshmi_find_holders(finds);
 	for (size_t i = 0; i < finds->count && !(options->flags & VSHM_DISCOVER_SHALLOW); i++)
 		vshmi_look(&finds->one[i], options->flags);
+	vshmi_assemble(finds, options->flags);
 	return finds->failed ? -ENOMEM : 0;
 }
 

@@ -6,6 +6,7 @@
 #define DISCOVER_DISCOVER_H
 
 #include <vshm/discover.h>
+#include <vshm/region.h>
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -72,6 +73,17 @@ int vshmi_uri_path(const char *uri, char *path, size_t size);
 /* ---- look.c: what is in the memory ---- */
 
 void vshmi_look(struct vshm_found *found, uint32_t flags);
+
+/* Opens `uri` and notes what is there, or the error. `keep`: NULL, or gets the region where there is no error. */
+int vshmi_look_into(struct vshm_found *found, const char *uri, uint32_t flags, struct vshm_region **keep);
+
+/* ---- segments.c: split regions ---- */
+
+/* Whose segment a device holds, if any. */
+void vshmi_look_at_segment(struct vshm_found *found, uint32_t flags);
+
+/* Puts devices together that hold segments of one region. */
+void vshmi_assemble(struct vshmi_finds *finds, uint32_t flags);
 
 /* ---- holders.c ---- */
 

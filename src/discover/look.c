@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vshm/error.h>
+#include <vshm/layout.h>
 #include <vshm/region.h>
 
 static int count_live(struct vshm_region *region, struct vshm_found *found)
@@ -38,7 +39,29 @@ static int note(struct vshm_region *region, struct vshm_found *found)
 	found->profile = info.profile;
 	found->peers = info.peers;
 	found->size = info.size;
+	found->live = 0;
 	return count_live(region, found);
+}
+
+int vshmi_look_into(struct vshm_found *found, const char *uri, uint32_t flags, struct vshm_region **keep)
+{
+	struct vshm_open_options options = VSHM_OPEN_OPTIONS_INIT;
+	struct vshm_region *region;
+	char why[VSHM_WHY_SIZE] = "";
+	int error;
+
+	options.flags = VSHM_OPEN_OBSERVE | (flags & VSHM_DISCOVER_GUARD ? VSHM_OPEN_GUARD : 0);
+	error = vshm_region_open(uri, &options, &region, why);
+	if (!error) {
+		error = note(region, found);
+		if (keep && !error)
+			*keep = region;
+		else
+			(void)vshm_region_close(region);
+	}
+	found->error = error;
+	VSHMI_TEXT(found->why, "%s", error && !why[0] ? vshm_strerror(error) : why);
+	return error;
 }
 
 /* A split region cannot be read where one of its segments cannot: `facts` are then of that. */
@@ -78,22 +101,15 @@ static void explain_unreadable(struct vshm_found *found)
 
 void vshmi_look(struct vshm_found *found, uint32_t flags)
 {
-	struct vshm_open_options options = VSHM_OPEN_OPTIONS_INIT;
-	struct vshm_region *region;
 	char named[VSHM_NAME_SIZE + 8];
 
 	if (found->error || !found->uri[0] || found->kind == VSHM_FOUND_SERVER)
 		return; /* a server would give out an id */
-	options.flags = VSHM_OPEN_OBSERVE | (flags & VSHM_DISCOVER_GUARD ? VSHM_OPEN_GUARD : 0);
 	VSHMI_TEXT(named, "vshm:%s", found->name);
-	found->error = vshm_region_open(found->kind == VSHM_FOUND_REGION && found->flags & VSHM_FOUND_REGISTERED ? named : found->uri,
-					&options, &region, found->why);
-	if (!found->error) {
-		found->error = note(region, found);
-		(void)vshm_region_close(region);
-	}
-	if (found->error && !found->why[0])
-		VSHMI_TEXT(found->why, "%s", vshm_strerror(found->error));
+	(void)vshmi_look_into(found, found->kind == VSHM_FOUND_REGION && found->flags & VSHM_FOUND_REGISTERED ? named : found->uri,
+			      flags, NULL);
 	if (found->error == -EACCES && found->kind == VSHM_FOUND_REGION)
 		explain_unreadable(found);
+	if (found->kind == VSHM_FOUND_IVSHMEM && (found->error == -EPROTO || found->profile == VSHM_SPLIT))
+		vshmi_look_at_segment(found, flags);
 }
