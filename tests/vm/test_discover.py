@@ -179,6 +179,26 @@ class Discover(world.Case):
         one.run("vshmctl unbind $(cat /tmp/D)")
         one.eventually("tail -1 /tmp/watch | grep '^~ ivshmem .*sysfs'")
 
+    def test_split(self):
+        """The devices of a split region are put together, the machine's own first, with the one that has the doorbells."""
+        path = self.shm + "/server"
+        self.ctl("create", "parts", "--path", self.shm + "/parts", "--size", "3M", "--peers", "3", "--profile", "split")
+        self.start("serve", "--socket", path, "--path", self.region, stderr=subprocess.DEVNULL)
+        self.eventually(lambda: os.path.exists(path))
+        args = self.ctl("qemu-args", "parts", "--peer", "1", "--socket", path).decode()
+        one = self.guest(*[word.strip("'") for line in args.splitlines() for word in line.split(" ", 1)])
+        seen = json.loads(one.run("vshmctl list --json"))["devices"]
+        self.assertEqual([(device["name"], device.get("peer")) for device in seen],
+                         [("parts", 1), ("parts", 2), ("parts", 0), ("net0", None)])
+        places = [device["place"] for device in seen]
+        uri = f"split:{','.join(places[:3])}?doorbell={places[3]}"
+        self.assertEqual([device["uri"] for device in seen[:3]], [uri] * 3)
+        self.assertEqual((seen[0]["size"], seen[0]["peer_count"], seen[0]["error"]), (3 << 20, 3, None))
+        one.run(f"vshmctl show '{uri}'; vshmctl doctor '{uri}'")
+        self.assertEqual(one.run("vshmctl list").count(uri), 1)
+        one.begin(f"vshmctl recv '{uri}' nothing --quiet")
+        one.eventually("vshmctl list | grep ' 1/3 '")
+
     def test_hot_plug(self):
         self.ctl("create", "net1", "--path", self.shm + "/net1", "--size", "4M")
         qmp = self.shm + "/qmp"
