@@ -205,9 +205,11 @@ static void diagnose_interrupts(struct vshmi_diagnosis *d)
 	else if (through_vfio(found))
 		vshmi_say(d, VSHM_FINDING_OK, "interrupts", NULL, "rings and is rung, %u interrupt%s", (unsigned)found->vectors,
 			  found->vectors == 1 ? "" : "s");
+	else if (through_uio(found) && strcmp(found->driver, "uio_pci_generic") != 0)
+		vshmi_say(d, VSHM_FINDING_OK, "interrupts", NULL, "rings and is rung through UIO");
 	else if (found->iommu_group < 0)
 		no_iommu(d);
-	else if (!through_uio(found) || !strcmp(found->driver, "uio_pci_generic"))
+	else
 		wrong_driver(d);
 }
 

@@ -68,6 +68,7 @@ static void note_facts(struct vshm_found *found, struct pci_dev *device)
 static void ask_libpci(struct vshm_found *found)
 {
 	struct pci_access *access = pci_alloc();
+	struct pci_dev *volatile device = NULL; /* set behind setjmp() */
 	struct pci_filter address;
 	jmp_buf here;
 
@@ -81,10 +82,14 @@ static void ask_libpci(struct vshm_found *found)
 	if (!setjmp(here)) {
 		pci_filter_init(access, &address);
 		pci_init(access);
-		if (!pci_filter_parse_slot(&address, found->place))
-			note_facts(found, pci_get_dev(access, address.domain, address.bus, address.slot, address.func));
+		if (!pci_filter_parse_slot(&address, found->place)) {
+			device = pci_get_dev(access, address.domain, address.bus, address.slot, address.func);
+			note_facts(found, device);
+		}
 	}
 	failed = NULL;
+	if (device)
+		pci_free_dev(device);
 	pci_cleanup(access);
 }
 
