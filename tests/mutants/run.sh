@@ -95,6 +95,7 @@ build_unit() {
 	local inside=("${base[@]}" src/wire/*.c "${ring[@]}" src/pool/*.c "${wait[@]}" src/os/futex.c src/os/clock.c)
 	case $suite in # these take the whole library
 	region_* | server_* | transport_*) inside=(src/!(discover)/*.c) ;;
+	discover) inside=(src/*/*.c -ludev -lpci) ;;
 	esac
 	"$compiler" "${common[@]}" -O1 "$@" -Itests/unit -Itests/support "tests/unit/$suite.c" tests/support/support.c \
 		"${inside[@]}" -o gate "${check_flags[@]}" -lpthread

@@ -115,7 +115,7 @@ START_TEST(who_has_it_open)
 	ck_assert_int_ge(vshm_discover(&options, see, &seen), 1);
 	ck_assert_uint_eq(seen.found.holders, 1);
 	ck_assert_uint_eq(seen.found.holder[0].pid, (unsigned)child);
-	ck_assert_str_eq(seen.found.holder[0].command, "unit_discover");
+	ck_assert_str_eq(seen.found.holder[0].command, program_invocation_short_name);
 	ck_ok(kill(child, SIGKILL));
 	ck_assert_int_ge(support_wait(child, SUPPORT_LONG), 0);
 }
