@@ -174,7 +174,8 @@ static int open_by_node(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, co
 		return vshmi_why(why, vshmi_error_of(errno), "cannot open %s: it needs to be readable and writable for you", node);
 	if (!bind_device(vfio))
 		return 0;
-	if (errno == EBUSY || errno == EPERM)
+	/* EINVAL is what the kernel says when another process has bound it (Linux drivers/vfio/vfio_main.c, vfio_df_open()) */
+	if (errno == EBUSY || errno == EPERM || errno == EINVAL)
 		return vshmi_why(why, -EBUSY, "%s is in use by another process, or another driver has a device of its IOMMU group",
 				 pci->address);
 	return vshmi_why(why, vshmi_error_of(errno), "%s cannot be bound to an IOMMU by way of %s", pci->address, node);
