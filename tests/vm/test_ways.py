@@ -73,6 +73,12 @@ class Ways(world.Case):
         self.ctl("ring", f"server:{self.socket}", address)
         waiting.ok()
 
+        # one process at a time, so ping starts no second one
+        alone = self.one.begin(world.in_guest("vshmctl ping URI --timeout 1", 0)).wait()
+        print(alone.output.strip())
+        self.assertEqual(alone.status, 1)
+        self.assertIn("no second process", alone.output)
+
         # sysfs by word, although another driver has the device; and back to none
         self.one.run("vshmctl show 'ivshmem:'$(cat /tmp/D)'?via=sysfs' | grep 'via sysfs: as via= says'")
         self.one.run("D=$(cat /tmp/D); cd /sys/bus/pci/devices/$D; echo $D >driver/unbind; ! test -e driver")
