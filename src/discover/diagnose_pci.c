@@ -111,7 +111,8 @@ static void diagnose_node(struct vshmi_diagnosis *d, const char *path)
 	char command[VSHM_COMMAND_SIZE];
 
 	if (!vshmi_exists(path)) {
-		vshmi_say(d, VSHM_FINDING_PROBLEM, "permission", "modprobe vfio_iommu_type1", "there is no %s", path);
+		vshmi_say(d, VSHM_FINDING_PROBLEM, "permission", strcmp(path, "/dev/iommu") != 0 ? "modprobe vfio_iommu_type1" : "modprobe iommufd",
+			  "there is no %s", path);
 	} else if (!vshmi_may(path, R_OK | W_OK)) {
 		grant_command(path, command, sizeof(command));
 		vshmi_say(d, VSHM_FINDING_PROBLEM, "permission", command, "you may not open %s", path);
@@ -154,7 +155,7 @@ static void diagnose_vfio(struct vshmi_diagnosis *d)
 		return;
 	}
 	vshmi_say(d, VSHM_FINDING_OK, "driver", NULL, "is bound to vfio-pci, IOMMU group %d", (int)d->found->iommu_group);
-	diagnose_node(d, "/dev/vfio/vfio");
+	diagnose_node(d, strncmp(d->found->node, "/dev/vfio/devices/", 18) != 0 ? "/dev/vfio/vfio" : "/dev/iommu");
 	diagnose_node(d, d->found->node);
 	diagnose_group(d);
 }

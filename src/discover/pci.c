@@ -6,6 +6,7 @@
  */
 #include "discover/udev.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pci/pci.h>
 #include <setjmp.h>
@@ -123,6 +124,42 @@ static bool find_uio(struct vshm_found *found, const char *syspath, uint64_t *me
 	return false;
 }
 
+/* VFIO has two doors: that of the IOMMU group, and, since Linux 6.6, the device's own. */
+static bool find_own_door(const char *syspath, char *node, size_t size)
+{
+	char path[1200];
+	const struct dirent *entry;
+	DIR *list;
+
+	VSHMI_TEXT(path, "%s/vfio-dev", syspath);
+	*node = '\0';
+	list = opendir(path);
+	while (list && !*node && (entry = readdir(list)))
+		if (!strncmp(entry->d_name, "vfio", 4))
+			vshmi_text(node, size, "/dev/vfio/devices/%.32s", entry->d_name);
+	if (list)
+		(void)closedir(list);
+	return *node;
+}
+
+static bool usable(const char *node, const char *with)
+{
+	return *node && vshmi_may(node, R_OK | W_OK) && vshmi_may(with, R_OK | W_OK);
+}
+
+static void note_vfio(struct vshm_found *found, const char *syspath)
+{
+	char own[VSHM_FOUND_NODE_SIZE];
+
+	if (found->iommu_group >= 0)
+		VSHMI_TEXT(found->node, "/dev/vfio/%d", found->iommu_group);
+	if (find_own_door(syspath, own, sizeof(own)) && !usable(found->node, "/dev/vfio/vfio") &&
+	    (usable(own, "/dev/iommu") || !vshmi_exists(found->node)))
+		VSHMI_TEXT(found->node, "%s", own);
+	if (usable(found->node, strcmp(found->node, own) != 0 ? "/dev/vfio/vfio" : "/dev/iommu"))
+		found->ways |= VSHM_FOUND_VFIO;
+}
+
 static void note_ways(struct vshm_found *found, const char *syspath)
 {
 	char path[1200];
@@ -133,14 +170,10 @@ static void note_ways(struct vshm_found *found, const char *syspath)
 	resource = vshmi_may(path, R_OK | W_OK);
 	VSHMI_TEXT(path, "%s/enable", syspath);
 	resource = resource && (found->flags & VSHM_FOUND_MEMORY_ON || vshmi_may(path, W_OK));
-	if (!strcmp(found->driver, "vfio-pci")) {
-		if (found->iommu_group >= 0)
-			VSHMI_TEXT(found->node, "/dev/vfio/%d", found->iommu_group);
-		if (found->node[0] && vshmi_may(found->node, R_OK | W_OK) && vshmi_may("/dev/vfio/vfio", R_OK | W_OK))
-			found->ways |= VSHM_FOUND_VFIO;
-	} else if (find_uio(found, syspath, &memory) && vshmi_may(found->node, R_OK | W_OK) && (memory || resource)) {
+	if (!strcmp(found->driver, "vfio-pci"))
+		note_vfio(found, syspath);
+	else if (find_uio(found, syspath, &memory) && vshmi_may(found->node, R_OK | W_OK) && (memory || resource))
 		found->ways |= VSHM_FOUND_UIO_WAY;
-	}
 	found->ways |= resource ? VSHM_FOUND_SYSFS : 0;
 }
 
