@@ -60,3 +60,10 @@ def group(number, *members):
     lines = [f"P: /devices/iommu_groups/{number}", "E: SUBSYSTEM=iommu"]
     lines += [f"L: devices/{member}=../../../pci0000:00/{member}" for member in members]
     return "\n".join(lines) + "\n\n"
+
+
+def vfio(number, parent):
+    """The node that VFIO gives a device since Linux 6.6."""
+    name = f"vfio{number}"
+    return (f"P: /devices/pci0000:00/{parent}/vfio-dev/{name}\nN: vfio/devices/{name}\nE: DEVNAME=/dev/vfio/devices/{name}\n"
+            "E: SUBSYSTEM=vfio-dev\n\n")

@@ -218,6 +218,12 @@ class Devices(ctl.Case):
                          devices.uio(0, "uio_ivshmem", tuple((name, MIB) for name in own), parent=BOUND))
             self.assertEqual(self.listed()[BOUND]["way"], "uio (uio_ivshmem)")
 
+    def test_doors_of_vfio(self):
+        """Where the kernel has no node for the group, the device's own."""
+        self.pretend(devices.group(9, BOUND), devices.pci(BOUND, vectors=1, driver="vfio-pci", group=9), devices.vfio(4, BOUND))
+        self.assertEqual(self.listed()[BOUND]["node"], "/dev/vfio/devices/vfio4")
+        self.assertIn("there is no /dev/iommu", self.in_tree("doctor", BOUND).out)
+
     def test_what_doctor_says(self):
         self.pretend(devices.group(3, ACRN), devices.group(9, BOUND, OTHER), devices.pci(OTHER, device=0x1000, driver="virtio-pci"),
                      devices.pci(ZERO, memory=bytes(MIB)), devices.pci(PLAIN, size=0), devices.pci(DOORBELL, memory=None), devices.pci(ACRN, vectors=1, group=3),
