@@ -128,7 +128,7 @@ struct vshm_finding {
 	enum vshm_finding_level level;
 	const char *topic;		 /* one word for programs: "driver", "iommu", "memory", "permission", … */
 	char text[VSHM_WHY_SIZE];	 /* one line */
-	char command[VSHM_COMMAND_SIZE]; /* for a shell of root: mends it; empty: nothing that a command here could mend */
+	char command[VSHM_COMMAND_SIZE]; /* for a shell of root: mends it; empty: no command here could, or a name is not fit for one */
 };
 
 /* Receives a finding, valid during the call. */

@@ -5,6 +5,22 @@
 #include <errno.h>
 #include <stdarg.h>
 
+/* Anybody may choose the name of a file, and a shell of root is to read it. */
+static bool is_plain(const char *text)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._:+,@%-";
+
+	return !text[strspn(text, plain)];
+}
+
+/* Whatever is in a command is in one of these. */
+static bool may_be_quoted(const struct vshm_found *found)
+{
+	char path[VSHM_FOUND_URI_SIZE];
+
+	return is_plain(found->place) && is_plain(found->name) && (vshmi_uri_path(found->uri, path, sizeof(path)) || is_plain(path));
+}
+
 void vshmi_say(struct vshmi_diagnosis *diagnosis, enum vshm_finding_level level, const char *topic, const char *command,
 	       const char *format, ...)
 {
@@ -14,7 +30,8 @@ void vshmi_say(struct vshmi_diagnosis *diagnosis, enum vshm_finding_level level,
 	va_start(args, format);
 	(void)vsnprintf(finding.text, sizeof(finding.text), format, args);
 	va_end(args);
-	VSHMI_TEXT(finding.command, "%s", command ? command : "");
+	if (command && may_be_quoted(diagnosis->found))
+		VSHMI_TEXT(finding.command, "%s", command);
 	diagnosis->problems += level == VSHM_FINDING_PROBLEM;
 	diagnosis->finding(diagnosis->arg, &finding);
 }
