@@ -82,6 +82,15 @@ class Doctor(ctl.Case):
         self.assertNotIn("permission", self.findings("r", 0))
         self.gone()
 
+    def test_names_that_are_commands(self):
+        """Anybody may make files in /dev/shm, and root may run what doctor says."""
+        path = self.path("$(touch x);y")
+        self.ok("create", "r", "--path", path)
+        os.chmod(path, 0o666)
+        finding = self.findings("r", 0)["permission"]
+        self.assertEqual((finding["level"], finding["command"]), ("hint", None))
+        self.ok("destroy", path)
+
     def test_servers(self):
         path = os.path.join(self.run_dir, "s.sock")
         with socket.socket(socket.AF_UNIX) as listener:
