@@ -7,8 +7,8 @@
  * that links it is a whole under the GPL. A program that knows the URI of its region needs libvshm alone.
  *
  * Nothing is changed and no slot is taken. To read the name of a region in a device, the device is opened for a moment, with the
- * driver that it has: where the memory of a device is switched off, it is on for that long. Calls are independent of each other;
- * a monitor is for one thread at a time.
+ * driver that it has: where the memory of a device is switched off, it is on for that long, and VFIO, which gives a device to one
+ * process at a time, refuses others. Calls are independent of each other; a monitor is for one thread at a time.
  */
 #ifndef VSHM_DISCOVER_H
 #define VSHM_DISCOVER_H

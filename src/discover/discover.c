@@ -89,7 +89,41 @@ static void name_devices(struct vshmi_finds *finds)
 	finds->count = kept;
 }
 
-int vshmi_discover(const struct vshm_discover_options *options, struct vshmi_finds *finds)
+const struct vshm_found *vshmi_same_place(const struct vshmi_finds *finds, const struct vshm_found *found)
+{
+	for (size_t i = 0; i < finds->count; i++)
+		if (finds->one[i].kind == found->kind && !strcmp(finds->one[i].place, found->place))
+			return &finds->one[i];
+	return NULL;
+}
+
+/* A program that wants the device while it is looked at would be refused: once is enough. */
+static bool remember(struct vshm_found *found, const struct vshmi_finds *before)
+{
+	const struct vshm_found *old = before ? vshmi_same_place(before, found) : NULL;
+
+	if (!old || old->error || !old->peers || old->flags & VSHM_FOUND_SEGMENT || strcmp(found->driver, "vfio-pci") != 0 ||
+	    strcmp(old->driver, found->driver) != 0 || strcmp(old->node, found->node) != 0)
+		return false;
+	if (!found->name[0])
+		VSHMI_TEXT(found->name, "%s", old->name);
+	memcpy(found->uuid, old->uuid, sizeof(found->uuid));
+	found->profile = old->profile;
+	found->peers = old->peers;
+	found->live = old->live;
+	found->size = old->size;
+	return true;
+}
+
+static void look_into_all(const struct vshm_discover_options *options, const struct vshmi_finds *before, struct vshmi_finds *finds)
+{
+	for (size_t i = 0; i < finds->count; i++)
+		if (!remember(&finds->one[i], before))
+			vshmi_look(&finds->one[i], options->flags);
+	vshmi_assemble(finds, options->flags);
+}
+
+int vshmi_discover(const struct vshm_discover_options *options, const struct vshmi_finds *before, struct vshmi_finds *finds)
 {
 	for (size_t i = 0; i < sizeof(finders) / sizeof(finders[0]); i++)
 		if (finders[i].kinds & options->kinds)
@@ -100,9 +134,8 @@ int vshmi_discover(const struct vshm_discover_options *options, struct vshmi_fin
 	name_devices(finds);
 	if (options->flags & VSHM_DISCOVER_HOLDERS)
 		vshmi_find_holders(finds);
-	for (size_t i = 0; i < finds->count && !(options->flags & VSHM_DISCOVER_SHALLOW); i++)
-		vshmi_look(&finds->one[i], options->flags);
-	vshmi_assemble(finds, options->flags);
+	if (!(options->flags & VSHM_DISCOVER_SHALLOW))
+		look_into_all(options, before, finds);
 	return finds->failed ? -ENOMEM : 0;
 }
 
@@ -114,7 +147,7 @@ int vshm_discover(const struct vshm_discover_options *given, vshm_found_fn found
 
 	if (result)
 		return result;
-	result = vshmi_discover(&options, &finds);
+	result = vshmi_discover(&options, NULL, &finds);
 	for (size_t i = 0; i < finds.count && !result; i++)
 		found(arg, &finds.one[i]);
 	if (!result)

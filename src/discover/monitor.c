@@ -157,14 +157,6 @@ static void drain(struct vshm_monitor *monitor)
 	watch_files(monitor); /* a directory that came meanwhile */
 }
 
-static const struct vshm_found *same_place(const struct vshmi_finds *finds, const struct vshm_found *found)
-{
-	for (size_t i = 0; i < finds->count; i++)
-		if (finds->one[i].kind == found->kind && !strcmp(finds->one[i].place, found->place))
-			return &finds->one[i];
-	return NULL;
-}
-
 /* Peers come and go without being a change; and looking into a device switches its memory on. */
 static bool differ(const struct vshm_found *a, const struct vshm_found *b)
 {
@@ -178,13 +170,13 @@ static int tell(const struct vshmi_finds *before, const struct vshmi_finds *now,
 	int changes = 0;
 
 	for (size_t i = 0; i < before->count; i++) {
-		if (same_place(now, &before->one[i]))
+		if (vshmi_same_place(now, &before->one[i]))
 			continue;
 		changed(arg, VSHM_FOUND_REMOVED, &before->one[i]);
 		changes++;
 	}
 	for (size_t i = 0; i < now->count; i++) {
-		const struct vshm_found *old = same_place(before, &now->one[i]);
+		const struct vshm_found *old = vshmi_same_place(before, &now->one[i]);
 
 		if (old && !differ(old, &now->one[i]))
 			continue;
@@ -202,7 +194,7 @@ int vshm_monitor_dispatch(struct vshm_monitor *monitor, vshm_change_fn changed, 
 	if (!monitor || !changed)
 		return -EINVAL;
 	drain(monitor);
-	result = vshmi_discover(&monitor->options, &now);
+	result = vshmi_discover(&monitor->options, &monitor->last, &now);
 	if (result) {
 		vshmi_finds_free(&now);
 		return result;
