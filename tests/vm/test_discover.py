@@ -176,6 +176,13 @@ class Discover(world.Case):
         self.assertEqual((device["name"], device["way"], device["error"]), ("net0", "vfio", None))
         self.assertEqual(one.run(f"stat -c '%G %a' {device['node']}"), "vshm 660\n")
         one.eventually("grep '^~ ivshmem .*vfio' /tmp/watch")
+        # who watches does not get into the way of others: VFIO would say that the device is in use
+        receiver = one.begin(world.in_guest("vshmctl recv URI nothing --quiet", 0))
+        one.eventually("vshmctl list | grep 'in use by'")
+        one.run("wc -l </tmp/watch >/tmp/lines; touch /dev/shm/any; sleep 0.5; rm /dev/shm/any; sleep 0.5")
+        self.assertEqual(one.run("wc -l </tmp/watch"), one.run("cat /tmp/lines"))
+        one.run("kill $(pidof vshmctl | tr ' ' '\\n' | sort -n | tail -1)")
+        receiver.wait()
         one.run("vshmctl unbind $(cat /tmp/D)")
         one.eventually("tail -1 /tmp/watch | grep '^~ ivshmem .*sysfs'")
 
