@@ -83,7 +83,9 @@ static int not_written(const struct device *device, const char *doing, int error
 static bool looks_like(const char *text, const char *pattern)
 {
 	for (; *pattern; text++, pattern++) {
-		if (*pattern == 'h' ? !isxdigit((unsigned char)*text) : *pattern == 'o' ? *text < '0' || *text > '7' : *text != *pattern)
+		if (*pattern == 'h'   ? !isxdigit((unsigned char)*text)
+		    : *pattern == 'o' ? *text < '0' || *text > '7'
+				      : *text != *pattern)
 			return false;
 	}
 	return !*text;
@@ -107,9 +109,11 @@ static int check_kind(const struct device *device)
 	unsigned vendor = read_id(device, "vendor"), id = read_id(device, "device");
 	bool ours = (vendor == 0x1af4 && id == 0x1110) || (vendor == 0x110a && id == 0x4106);
 	if (!vendor)
-		return say_failed("there is no PCI device %s here: vshmctl list shows the ivshmem devices", device->address);
+		return say_failed("there is no PCI device %s here: vshmctl list shows the ivshmem devices",
+				  device->address);
 	if (!ours && !device->force)
-		return say_failed("%s is %04x:%04x, and no ivshmem device: --force takes it all the same", device->address, vendor, id);
+		return say_failed("%s is %04x:%04x, and no ivshmem device: --force takes it all the same",
+				  device->address, vendor, id);
 	return CTL_OK;
 }
 
@@ -124,8 +128,8 @@ static int check_users(const struct device *device)
 	for (size_t i = 0; i < found.count && !code && !device->force; i++) {
 		const struct vshm_found *one = &found.one[i];
 		if (!strcmp(one->place, device->address) && one->holders)
-			code = say_failed("%s is in use by %.15s (process %u): end that first; --force takes it away", device->address,
-					  one->holder[0].command, (unsigned)one->holder[0].pid);
+			code = say_failed("%s is in use by %.15s (process %u): end that first; --force takes it away",
+					  device->address, one->holder[0].command, (unsigned)one->holder[0].pid);
 	}
 	find_free(&found);
 	return code;
@@ -143,7 +147,8 @@ static int read_arguments(int argc, char **argv, struct device *device, int most
 	if (!command_arguments(argc, argv, 1, most, names))
 		return CTL_USAGE;
 	if (!read_address(argv[optind], device->address))
-		return say_usage("'%s' is no PCI address: write it as lspci -D does, such as 0000:00:05.0", argv[optind]);
+		return say_usage("'%s' is no PCI address: write it as lspci -D does, such as 0000:00:05.0",
+				 argv[optind]);
 	int code = check_kind(device);
 	read_link(device, "driver", device->driver, sizeof(device->driver));
 	return code;
@@ -179,7 +184,8 @@ static int run_unbind(int argc, char **argv)
 	read_link(&device, "driver", driver, sizeof(driver));
 	if (driver[0])
 		return say_failed("%s still has the driver %s", device.address, driver);
-	(void)printf("%s has no driver%s%s\n", device.address, device.driver[0] ? " any more: was " : ", and had none", device.driver);
+	(void)printf("%s has no driver%s%s\n", device.address, device.driver[0] ? " any more: was " : ", and had none",
+		     device.driver);
 	return CTL_OK;
 }
 
@@ -197,8 +203,9 @@ static int check_driver(const struct device *device, const char *driver)
 	read_link(device, "iommu_group", group, sizeof(group));
 	if (strcmp(driver, "vfio-pci") != 0 || group[0])
 		return CTL_OK;
-	(void)say_failed("%s has no IOMMU group, without which vfio-pci does not take it: vshmctl doctor %s says how to get one",
-			 device->address, device->address);
+	(void)say_failed(
+		"%s has no IOMMU group, without which vfio-pci does not take it: vshmctl doctor %s says how to get one",
+		device->address, device->address);
 	return CTL_IMPOSSIBLE;
 }
 

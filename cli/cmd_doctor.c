@@ -22,11 +22,13 @@ struct report {
 static const char *const levels[] = {
 	[VSHM_FINDING_OK] = "ok", [VSHM_FINDING_HINT] = "hint", [VSHM_FINDING_PROBLEM] = "problem"};
 
-static void print_finding(const struct report *report, const struct vshm_finding *finding, enum vshm_finding_level level)
+static void print_finding(const struct report *report, const struct vshm_finding *finding,
+			  enum vshm_finding_level level)
 {
 	static const enum style styles[] = {STYLE_GOOD, STYLE_WARN, STYLE_BAD};
 	char safe[4 * VSHM_COMMAND_SIZE];
-	(void)printf("  %s%-8s%s ", screen_on(&report->screen, styles[level]), levels[level], screen_off(&report->screen));
+	(void)printf("  %s%-8s%s ", screen_on(&report->screen, styles[level]), levels[level],
+		     screen_off(&report->screen));
 	text_escape(safe, sizeof(safe), finding->text);
 	(void)puts(safe);
 	text_escape(safe, sizeof(safe), finding->command);
@@ -105,7 +107,8 @@ static bool is_meant(const struct vshm_found *found, const char *text)
 	if (!strncmp(bare, "ivshmem:", 8))
 		return is_place(found, bare + 8);
 	if (!strncmp(bare, "split:", 6))
-		return found_first(found) && strcspn(found->uri, "?") == strlen(bare) && !strncmp(found->uri, bare, strlen(bare));
+		return found_first(found) && strcspn(found->uri, "?") == strlen(bare) &&
+		       !strncmp(found->uri, bare, strlen(bare));
 	return !strcmp(found->name, bare) || is_place(found, bare) || !strcmp(found->node, bare) ||
 	       (*found->uri && names_same_place(found->uri, bare));
 }
@@ -123,7 +126,8 @@ static int examine_all(struct report *report, const struct found_regions *found,
 	if (!meant && text)
 		return say_failed("there is no '%s' here: vshmctl list shows what there is", text);
 	if (!meant && !report->things)
-		say_note("nothing here: make a region with vshmctl create, or give the machine a device (vshmctl qemu-args)");
+		say_note(
+			"nothing here: make a region with vshmctl create, or give the machine a device (vshmctl qemu-args)");
 	return report->problems ? CTL_FAILED : CTL_OK;
 }
 

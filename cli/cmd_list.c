@@ -81,7 +81,8 @@ static int list(bool json)
 	else if (found.count)
 		print_text(&found);
 	else
-		say_note("nothing here: make a region with vshmctl create, or give the machine a device (vshmctl qemu-args)");
+		say_note(
+			"nothing here: make a region with vshmctl create, or give the machine a device (vshmctl qemu-args)");
 	find_free(&found);
 	return code;
 }
@@ -95,11 +96,11 @@ struct watch {
 
 static void print_change_json(const struct watch *watch, enum vshm_found_change change, const struct vshm_found *found)
 {
-	static const char *const words[] = {[VSHM_FOUND_ADDED] = "added",
-					    [VSHM_FOUND_REMOVED] = "removed",
-					    [VSHM_FOUND_CHANGED] = "changed"};
+	static const char *const words[] = {
+		[VSHM_FOUND_ADDED] = "added", [VSHM_FOUND_REMOVED] = "removed", [VSHM_FOUND_CHANGED] = "changed"};
 	struct json_object *object = found_json(found);
-	(void)json_object_object_add(object, "change", json_object_new_string(watch->first ? "present" : words[change]));
+	(void)json_object_object_add(object, "change",
+				     json_object_new_string(watch->first ? "present" : words[change]));
 	(void)puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
 	(void)json_object_put(object);
 }

@@ -211,7 +211,8 @@ struct json_object *found_json(const struct vshm_found *found)
 	put_text(object, "name", found->name);
 	put_text(object, "uri", found->uri);
 	put_text(object, "place", found->place);
-	(void)json_object_object_add(object, "registered", json_object_new_boolean(found->flags & VSHM_FOUND_REGISTERED));
+	(void)json_object_object_add(object, "registered",
+				     json_object_new_boolean(found->flags & VSHM_FOUND_REGISTERED));
 	put_text(object, "error", found->why);
 	if (found->size)
 		put_number(object, "size", found->size);

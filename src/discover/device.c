@@ -18,8 +18,10 @@ void vshmi_each_device(const char *subsystem, void (*each)(struct vshmi_finds *f
 	struct udev_list_entry *entry;
 
 	if (list && !udev_enumerate_add_match_subsystem(list, subsystem) && !udev_enumerate_scan_devices(list)) {
-		udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(list)) {
-			struct udev_device *device = udev_device_new_from_syspath(udev, udev_list_entry_get_name(entry));
+		udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(list))
+		{
+			struct udev_device *device = udev_device_new_from_syspath(udev,
+										  udev_list_entry_get_name(entry));
 
 			if (device) /* else it was unplugged meanwhile */
 				each(finds, device);
@@ -93,7 +95,8 @@ static bool is_platform(const char *driver)
 static void add_uio(struct vshmi_finds *finds, struct udev_device *device)
 {
 	struct udev_device *parent = udev_device_get_parent(device);
-	const char *bus = parent ? udev_device_get_subsystem(parent) : NULL, *name = udev_device_get_sysattr_value(device, "name");
+	const char *bus = parent ? udev_device_get_subsystem(parent) : NULL,
+		   *name = udev_device_get_sysattr_value(device, "name");
 	const char *driver = parent ? udev_device_get_driver(parent) : NULL;
 	uint64_t size = vshmi_uio_memory(udev_device_get_syspath(device));
 	struct vshm_found *one;

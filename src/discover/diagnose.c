@@ -18,7 +18,8 @@ static bool may_be_quoted(const struct vshm_found *found)
 {
 	char path[VSHM_FOUND_URI_SIZE];
 
-	return is_plain(found->place) && is_plain(found->name) && (vshmi_uri_path(found->uri, path, sizeof(path)) || is_plain(path));
+	return is_plain(found->place) && is_plain(found->name) &&
+	       (vshmi_uri_path(found->uri, path, sizeof(path)) || is_plain(path));
 }
 
 void vshmi_say(struct vshmi_diagnosis *diagnosis, enum vshm_finding_level level, const char *topic, const char *command,

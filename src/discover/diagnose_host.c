@@ -35,14 +35,17 @@ static void diagnose_apparmor(struct vshmi_diagnosis *d, const char *path)
 {
 	char command[VSHM_COMMAND_SIZE];
 
-	if (!vshmi_exists("/sys/kernel/security/apparmor") || !vshmi_exists("/etc/apparmor.d/abstractions/libvirt-qemu"))
+	if (!vshmi_exists("/sys/kernel/security/apparmor") ||
+	    !vshmi_exists("/etc/apparmor.d/abstractions/libvirt-qemu"))
 		return;
 	if (file_contains(APPARMOR_LOCAL, path)) {
-		vshmi_say(d, VSHM_FINDING_OK, "apparmor", NULL, "AppArmor lets libvirt's machines open it (" APPARMOR_LOCAL ")");
+		vshmi_say(d, VSHM_FINDING_OK, "apparmor", NULL,
+			  "AppArmor lets libvirt's machines open it (" APPARMOR_LOCAL ")");
 		return;
 	}
 	VSHMI_TEXT(command, "echo '%s rw,' >> " APPARMOR_LOCAL " && systemctl reload apparmor", path);
-	vshmi_say(d, VSHM_FINDING_HINT, "apparmor", command, "libvirt's machines may not open it: AppArmor needs a rule");
+	vshmi_say(d, VSHM_FINDING_HINT, "apparmor", command,
+		  "libvirt's machines may not open it: AppArmor needs a rule");
 }
 
 /* Types of files that virtual machines may open begin with svirt_ (container-selinux, selinux-policy: virt.te). */
@@ -56,12 +59,13 @@ static void diagnose_selinux(struct vshmi_diagnosis *d, const char *path)
 	length = getxattr(path, "security.selinux", label, sizeof(label) - 1);
 	label[length > 0 ? length : 0] = '\0';
 	if (strstr(label, "svirt_")) {
-		vshmi_say(d, VSHM_FINDING_OK, "selinux", NULL, "SELinux lets libvirt's machines open it (%.100s)", label);
+		vshmi_say(d, VSHM_FINDING_OK, "selinux", NULL, "SELinux lets libvirt's machines open it (%.100s)",
+			  label);
 		return;
 	}
 	VSHMI_TEXT(command, "semanage fcontext -a -t svirt_tmpfs_t '%s' && restorecon %s", path, path);
-	vshmi_say(d, VSHM_FINDING_HINT, "selinux", command, "libvirt's machines may not open it: SELinux calls it %.100s",
-		  *label ? label : "nothing");
+	vshmi_say(d, VSHM_FINDING_HINT, "selinux", command,
+		  "libvirt's machines may not open it: SELinux calls it %.100s", *label ? label : "nothing");
 }
 
 static void diagnose_size(struct vshmi_diagnosis *d)
@@ -73,10 +77,11 @@ static void diagnose_size(struct vshmi_diagnosis *d)
 	while (next < size)
 		next *= 2;
 	if (d->found->profile == VSHM_FLAT && size && next != size)
-		vshmi_say(d, VSHM_FINDING_HINT, "size", NULL,
-			  "its size, %llu bytes, is no power of two: it cannot be the memory of a device; for that, make it with --size "
-			  "%s",
-			  (unsigned long long)size, vshmi_size_option(option, sizeof(option), next));
+		vshmi_say(
+			d, VSHM_FINDING_HINT, "size", NULL,
+			"its size, %llu bytes, is no power of two: it cannot be the memory of a device; for that, make it with --size "
+			"%s",
+			(unsigned long long)size, vshmi_size_option(option, sizeof(option), next));
 }
 
 static void diagnose_huge(struct vshmi_diagnosis *d, const char *path)
@@ -84,7 +89,8 @@ static void diagnose_huge(struct vshmi_diagnosis *d, const char *path)
 	struct statfs facts;
 
 	if (!statfs(path, &facts) && (unsigned long)facts.f_type == HUGETLBFS_MAGIC)
-		vshmi_say(d, VSHM_FINDING_OK, "hugetlbfs", NULL, "lies on huge pages of %lld KiB", (long long)facts.f_bsize / 1024);
+		vshmi_say(d, VSHM_FINDING_OK, "hugetlbfs", NULL, "lies on huge pages of %lld KiB",
+			  (long long)facts.f_bsize / 1024);
 }
 
 /* ---- rights ---- */
@@ -101,7 +107,8 @@ static void diagnose_mode(struct vshmi_diagnosis *d, const char *path)
 		vshmi_say(d, VSHM_FINDING_HINT, "permission", command, "everybody may write it (mode %04o)",
 			  (unsigned)facts.st_mode & 07777u);
 	} else if (!vshmi_may(path, W_OK)) {
-		vshmi_say(d, VSHM_FINDING_HINT, "permission", NULL, "you may look at it, and not take part: it is not writable for you");
+		vshmi_say(d, VSHM_FINDING_HINT, "permission", NULL,
+			  "you may look at it, and not take part: it is not writable for you");
 	}
 }
 
@@ -127,8 +134,8 @@ static void diagnose_broken(struct vshmi_diagnosis *d)
 		vshmi_say(d, VSHM_FINDING_PROBLEM, "permission", NULL, "%s", found->why);
 	} else if (found->error == -ENOENT && found->flags & VSHM_FOUND_REGISTERED) {
 		VSHMI_TEXT(command, "vshmctl destroy %s", found->name);
-		vshmi_say(d, VSHM_FINDING_PROBLEM, "registration", command, "the name is registered, and what it stands for is gone: %s",
-			  found->uri);
+		vshmi_say(d, VSHM_FINDING_PROBLEM, "registration", command,
+			  "the name is registered, and what it stands for is gone: %s", found->uri);
 	} else if (found->error == -EPROTO && !vshmi_uri_path(found->uri, path, sizeof(path)) && found->name[0]) {
 		VSHMI_TEXT(command, "vshmctl create %s --path %s --force", found->name, path);
 		vshmi_say(d, VSHM_FINDING_PROBLEM, "format", command, "%s", found->why);
@@ -142,7 +149,8 @@ static void diagnose_broken(struct vshmi_diagnosis *d)
 static void diagnose_name(struct vshmi_diagnosis *d)
 {
 	if (!(d->found->flags & VSHM_FOUND_REGISTERED))
-		vshmi_say(d, VSHM_FINDING_HINT, "registration", NULL, "is not registered: vshm:%s does not find it", d->found->name);
+		vshmi_say(d, VSHM_FINDING_HINT, "registration", NULL, "is not registered: vshm:%s does not find it",
+			  d->found->name);
 }
 
 static void diagnose_good(struct vshmi_diagnosis *d)
@@ -178,7 +186,8 @@ static void diagnose_server(struct vshmi_diagnosis *d)
 	}
 	vshmi_say(d, VSHM_FINDING_OK, "server", NULL, "a server listens");
 	if (!vshmi_may(d->found->place, W_OK))
-		vshmi_say(d, VSHM_FINDING_HINT, "permission", NULL, "you may not connect to it: see allow= and mode= in its configuration");
+		vshmi_say(d, VSHM_FINDING_HINT, "permission", NULL,
+			  "you may not connect to it: see allow= and mode= in its configuration");
 	diagnose_apparmor(d, d->found->place);
 }
 

@@ -68,7 +68,7 @@ static bool diagnose_bar(struct vshmi_diagnosis *d)
 	else if (!vshmi_exists(path))
 		vshmi_say(d, VSHM_FINDING_PROBLEM, "memory", NULL,
 			  "its memory got no address: it is too large for this guest's physical addresses (QEMU: -cpu "
-			  "…,host-phys-bits=on, or less memory)");
+			  "MODEL,host-phys-bits=on, or less memory)");
 	return d->found->size && vshmi_exists(path);
 }
 
@@ -91,16 +91,19 @@ static void diagnose_resource(struct vshmi_diagnosis *d)
 	device_path(d->found, "resource2", path, sizeof(path));
 	if (!vshmi_may(path, R_OK | W_OK)) {
 		grant_command(path, command, sizeof(command));
-		vshmi_say(d, VSHM_FINDING_PROBLEM, "permission", command, "you may not read and write its memory, %s", path);
+		vshmi_say(d, VSHM_FINDING_PROBLEM, "permission", command, "you may not read and write its memory, %s",
+			  path);
 	}
 	device_path(d->found, "enable", path, sizeof(path));
 	if (d->found->flags & VSHM_FOUND_MEMORY_ON)
 		vshmi_say(d, VSHM_FINDING_OK, "memory", NULL, "its memory is switched on");
 	else if (vshmi_may(path, W_OK))
-		vshmi_say(d, VSHM_FINDING_OK, "memory", NULL, "its memory is switched off, and is switched on when it is opened");
+		vshmi_say(d, VSHM_FINDING_OK, "memory", NULL,
+			  "its memory is switched off, and is switched on when it is opened");
 	else {
 		VSHMI_TEXT(command, "echo 1 > %s", path);
-		vshmi_say(d, VSHM_FINDING_PROBLEM, "memory", command, "its memory is switched off: reads give ones, without an error");
+		vshmi_say(d, VSHM_FINDING_PROBLEM, "memory", command,
+			  "its memory is switched off: reads give ones, without an error");
 	}
 }
 
@@ -111,7 +114,8 @@ static void diagnose_node(struct vshmi_diagnosis *d, const char *path)
 	char command[VSHM_COMMAND_SIZE];
 
 	if (!vshmi_exists(path)) {
-		vshmi_say(d, VSHM_FINDING_PROBLEM, "permission", strcmp(path, "/dev/iommu") != 0 ? "modprobe vfio_iommu_type1" : "modprobe iommufd",
+		vshmi_say(d, VSHM_FINDING_PROBLEM, "permission",
+			  strcmp(path, "/dev/iommu") != 0 ? "modprobe vfio_iommu_type1" : "modprobe iommufd",
 			  "there is no %s", path);
 	} else if (!vshmi_may(path, R_OK | W_OK)) {
 		grant_command(path, command, sizeof(command));
@@ -126,7 +130,8 @@ static bool in_the_way(const char *device, char *driver, size_t size)
 
 	VSHMI_TEXT(path, SYSFS "%s/driver", device);
 	vshmi_read_link_name(path, driver, size);
-	return *driver && strcmp(driver, "vfio-pci") != 0 && strcmp(driver, "pci-stub") != 0 && strcmp(driver, "pcieport") != 0;
+	return *driver && strcmp(driver, "vfio-pci") != 0 && strcmp(driver, "pci-stub") != 0 &&
+	       strcmp(driver, "pcieport") != 0;
 }
 
 static void diagnose_group(struct vshmi_diagnosis *d)
@@ -140,10 +145,11 @@ static void diagnose_group(struct vshmi_diagnosis *d)
 	while (list && (entry = readdir(list)))
 		if (entry->d_name[0] != '.' && strcmp(entry->d_name, d->found->place) != 0 &&
 		    in_the_way(entry->d_name, driver, sizeof(driver)))
-			vshmi_say(d, VSHM_FINDING_PROBLEM, "group", NULL,
-				  "%s, with the driver %s, is in the same IOMMU group %d: put the ivshmem device behind a port of its "
-				  "own (QEMU: pcie-root-port)",
-				  entry->d_name, driver, (int)d->found->iommu_group);
+			vshmi_say(
+				d, VSHM_FINDING_PROBLEM, "group", NULL,
+				"%s, with the driver %s, is in the same IOMMU group %d: put the ivshmem device behind a port of its "
+				"own (QEMU: pcie-root-port)",
+				entry->d_name, driver, (int)d->found->iommu_group);
 	if (list)
 		(void)closedir(list);
 }
@@ -154,7 +160,8 @@ static void diagnose_vfio(struct vshmi_diagnosis *d)
 		vshmi_say(d, VSHM_FINDING_PROBLEM, "iommu", NULL, "is bound to vfio-pci, but has no IOMMU group");
 		return;
 	}
-	vshmi_say(d, VSHM_FINDING_OK, "driver", NULL, "is bound to vfio-pci, IOMMU group %d", (int)d->found->iommu_group);
+	vshmi_say(d, VSHM_FINDING_OK, "driver", NULL, "is bound to vfio-pci, IOMMU group %d",
+		  (int)d->found->iommu_group);
 	diagnose_node(d, strncmp(d->found->node, "/dev/vfio/devices/", 18) != 0 ? "/dev/vfio/vfio" : "/dev/iommu");
 	diagnose_node(d, d->found->node);
 	diagnose_group(d);
@@ -165,19 +172,21 @@ static void diagnose_vfio(struct vshmi_diagnosis *d)
 static void no_iommu(struct vshmi_diagnosis *d)
 {
 	if (vshmi_exists("/sys/firmware/acpi/tables/DMAR"))
-		vshmi_say(d, VSHM_FINDING_HINT, "iommu", NULL,
-			  "no interrupts: the kernel does not use the machine's IOMMU, which VFIO needs: add intel_iommu=on to the "
-			  "kernel's command line");
+		vshmi_say(
+			d, VSHM_FINDING_HINT, "iommu", NULL,
+			"no interrupts: the kernel does not use the machine's IOMMU, which VFIO needs: add intel_iommu=on to the "
+			"kernel's command line");
 	else
-		vshmi_say(d, VSHM_FINDING_HINT, "iommu", NULL,
-			  "no interrupts: VFIO needs an IOMMU. QEMU: -device intel-iommu and, for the kernel, intel_iommu=on (arm64: "
-			  "-M virt,iommu=smmuv3)");
+		vshmi_say(
+			d, VSHM_FINDING_HINT, "iommu", NULL,
+			"no interrupts: VFIO needs an IOMMU. QEMU: -device intel-iommu and, for the kernel, intel_iommu=on (arm64: "
+			"-M virt,iommu=smmuv3)");
 }
 
 static void bind_command(const struct vshm_found *found, char *command, size_t size)
 {
-	vshmi_text(command, size, "%svshmctl bind %s", vshmi_exists("/sys/bus/pci/drivers/vfio-pci") ? "" : "modprobe vfio-pci && ",
-		   found->place);
+	vshmi_text(command, size, "%svshmctl bind %s",
+		   vshmi_exists("/sys/bus/pci/drivers/vfio-pci") ? "" : "modprobe vfio-pci && ", found->place);
 }
 
 static void wrong_driver(struct vshmi_diagnosis *d)
@@ -187,8 +196,8 @@ static void wrong_driver(struct vshmi_diagnosis *d)
 	bind_command(d->found, command, sizeof(command));
 	VSHMI_TEXT(driver, d->found->driver[0] ? "with the driver %s" : "without a driver", d->found->driver);
 	vshmi_say(d, VSHM_FINDING_PROBLEM, "driver", command,
-		  "has %u interrupt%s, which %s reach no program: waits look again every millisecond", (unsigned)d->found->vectors,
-		  d->found->vectors == 1 ? "" : "s", driver);
+		  "has %u interrupt%s, which %s reach no program: waits look again every millisecond",
+		  (unsigned)d->found->vectors, d->found->vectors == 1 ? "" : "s", driver);
 }
 
 static void diagnose_interrupts(struct vshmi_diagnosis *d)
@@ -200,12 +209,13 @@ static void diagnose_interrupts(struct vshmi_diagnosis *d)
 	else if (!found->vectors && strstr(found->uri, "?doorbell="))
 		vshmi_say(d, VSHM_FINDING_OK, "interrupts", NULL, "another device has the doorbells");
 	else if (!found->vectors)
-		vshmi_say(d, VSHM_FINDING_HINT, "interrupts", NULL,
-			  "a plain device, without doorbells: waits look again every millisecond (QEMU: ivshmem-doorbell, with vshmctl "
-			  "serve)");
+		vshmi_say(
+			d, VSHM_FINDING_HINT, "interrupts", NULL,
+			"a plain device, without doorbells: waits look again every millisecond (QEMU: ivshmem-doorbell, with vshmctl "
+			"serve)");
 	else if (through_vfio(found))
-		vshmi_say(d, VSHM_FINDING_OK, "interrupts", NULL, "rings and is rung, %u interrupt%s", (unsigned)found->vectors,
-			  found->vectors == 1 ? "" : "s");
+		vshmi_say(d, VSHM_FINDING_OK, "interrupts", NULL, "rings and is rung, %u interrupt%s",
+			  (unsigned)found->vectors, found->vectors == 1 ? "" : "s");
 	else if (through_uio(found) && strcmp(found->driver, "uio_pci_generic") != 0)
 		vshmi_say(d, VSHM_FINDING_OK, "interrupts", NULL, "rings and is rung through UIO");
 	else if (found->iommu_group < 0)
@@ -256,7 +266,8 @@ static void diagnose_held(struct vshmi_diagnosis *d)
 
 	vshmi_holders_text(d->found, who, sizeof(who));
 	if (d->found->error == -EBUSY)
-		vshmi_say(d, VSHM_FINDING_HINT, "held", NULL, "is in use by %s: through VFIO only one process can have it",
+		vshmi_say(d, VSHM_FINDING_HINT, "held", NULL,
+			  "is in use by %s: through VFIO only one process can have it",
 			  *who ? who : "a process that you may not see");
 	else if (*who)
 		vshmi_say(d, VSHM_FINDING_OK, "held", NULL, "is in use by %s", who);
@@ -268,13 +279,14 @@ static void diagnose_region(struct vshmi_diagnosis *d)
 	char command[VSHM_COMMAND_SIZE], option[32];
 
 	if (found->flags & VSHM_FOUND_DOORBELL && !found->peers) {
-		vshmi_say(d, VSHM_FINDING_OK, "region", NULL, "is there for the doorbells of the split region %s", found->name);
-	} else if (!found->error && found->flags & VSHM_FOUND_SEGMENT) {
-		vshmi_say(d, VSHM_FINDING_OK, "region", NULL, "holds the segment of peer %u of the split region %s", (unsigned)found->peer,
+		vshmi_say(d, VSHM_FINDING_OK, "region", NULL, "is there for the doorbells of the split region %s",
 			  found->name);
+	} else if (!found->error && found->flags & VSHM_FOUND_SEGMENT) {
+		vshmi_say(d, VSHM_FINDING_OK, "region", NULL, "holds the segment of peer %u of the split region %s",
+			  (unsigned)found->peer, found->name);
 	} else if (!found->error && found->peers) {
-		vshmi_say(d, VSHM_FINDING_OK, "region", NULL, "holds the region %s: %u of %u peers attached", found->name,
-			  (unsigned)found->live, (unsigned)found->peers);
+		vshmi_say(d, VSHM_FINDING_OK, "region", NULL, "holds the region %s: %u of %u peers attached",
+			  found->name, (unsigned)found->live, (unsigned)found->peers);
 	} else if (found->error == -EPROTO && strstr(found->why, "zero")) {
 		VSHMI_TEXT(command, "vshmctl create net0 --uri %.200s --size %s", found->uri,
 			   vshmi_size_option(option, sizeof(option), found->size));

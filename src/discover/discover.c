@@ -69,7 +69,8 @@ static bool name_device(struct vshmi_finds *finds, const struct vshm_found *name
 	for (size_t i = 0; i < finds->count; i++) {
 		struct vshm_found *device = &finds->one[i];
 
-		if (device->kind != VSHM_FOUND_IVSHMEM || strncmp(device->uri, name->uri, length) != 0 || device->uri[length])
+		if (device->kind != VSHM_FOUND_IVSHMEM || strncmp(device->uri, name->uri, length) != 0 ||
+		    device->uri[length])
 			continue;
 		device->flags |= VSHM_FOUND_REGISTERED;
 		VSHMI_TEXT(device->name, "%s", name->name);
@@ -102,8 +103,9 @@ static bool remember(struct vshm_found *found, const struct vshmi_finds *before)
 {
 	const struct vshm_found *old = before ? vshmi_same_place(before, found) : NULL;
 
-	if (!old || old->error || !old->peers || old->flags & VSHM_FOUND_SEGMENT || strcmp(found->driver, "vfio-pci") != 0 ||
-	    strcmp(old->driver, found->driver) != 0 || strcmp(old->node, found->node) != 0)
+	if (!old || old->error || !old->peers || old->flags & VSHM_FOUND_SEGMENT ||
+	    strcmp(found->driver, "vfio-pci") != 0 || strcmp(old->driver, found->driver) != 0 ||
+	    strcmp(old->node, found->node) != 0)
 		return false;
 	if (!found->name[0])
 		VSHMI_TEXT(found->name, "%s", old->name);
@@ -115,7 +117,8 @@ static bool remember(struct vshm_found *found, const struct vshmi_finds *before)
 	return true;
 }
 
-static void look_into_all(const struct vshm_discover_options *options, const struct vshmi_finds *before, struct vshmi_finds *finds)
+static void look_into_all(const struct vshm_discover_options *options, const struct vshmi_finds *before,
+			  struct vshmi_finds *finds)
 {
 	for (size_t i = 0; i < finds->count; i++)
 		if (!remember(&finds->one[i], before))
@@ -123,7 +126,8 @@ static void look_into_all(const struct vshm_discover_options *options, const str
 	vshmi_assemble(finds, options->flags);
 }
 
-int vshmi_discover(const struct vshm_discover_options *options, const struct vshmi_finds *before, struct vshmi_finds *finds)
+int vshmi_discover(const struct vshm_discover_options *options, const struct vshmi_finds *before,
+		   struct vshmi_finds *finds)
 {
 	for (size_t i = 0; i < sizeof(finders) / sizeof(finders[0]); i++)
 		if (finders[i].kinds & options->kinds)

@@ -98,7 +98,8 @@ int vshmi_discover_options(const struct vshm_discover_options *given, struct vsh
  * Looks once. `before`: NULL, or what an earlier look found: what VFIO gives to one process at a time is not opened again then.
  * 0, or -ENOMEM: `finds` then is what fitted.
  */
-int vshmi_discover(const struct vshm_discover_options *options, const struct vshmi_finds *before, struct vshmi_finds *finds);
+int vshmi_discover(const struct vshm_discover_options *options, const struct vshmi_finds *before,
+		   struct vshmi_finds *finds);
 
 /* The same thing in another look; NULL. */
 const struct vshm_found *vshmi_same_place(const struct vshmi_finds *finds, const struct vshm_found *found);

@@ -36,8 +36,8 @@ static bool is_of_device(const struct vshm_found *found, const char *target)
 	if (strncmp(target, "/sys/", 5) != 0 || length < own + 10)
 		return false;
 	attribute = strrchr(target, '/');
-	return !strncmp(attribute, "/resource", 9) && (size_t)(attribute - target) > own && attribute[-(ptrdiff_t)own - 1] == '/' &&
-	       !strncmp(attribute - own, found->place, own);
+	return !strncmp(attribute, "/resource", 9) && (size_t)(attribute - target) > own &&
+	       attribute[-(ptrdiff_t)own - 1] == '/' && !strncmp(attribute - own, found->place, own);
 }
 
 /* A region: the file, or one in the directory. */
@@ -78,7 +78,8 @@ static void look_at_descriptors(struct vshmi_finds *finds, unsigned pid)
 	VSHMI_TEXT(path, "/proc/%u/fd", pid);
 	list = opendir(path);
 	while (list && (entry = readdir(list))) {
-		length = entry->d_name[0] == '.' ? -1 : readlinkat(dirfd(list), entry->d_name, target, sizeof(target) - 1);
+		length = entry->d_name[0] == '.' ? -1
+						 : readlinkat(dirfd(list), entry->d_name, target, sizeof(target) - 1);
 		target[length > 0 ? length : 0] = '\0';
 		look_at_target(finds, target, pid);
 	}

@@ -53,7 +53,8 @@ static bool is_name(const char *text)
 	if (strchr(others, *text) || strlen(text) >= VSHM_NAME_SIZE)
 		return false;
 	for (at = text; *at; at++)
-		if (!(*at >= '0' && *at <= '9') && !(*at >= 'A' && *at <= 'Z') && !(*at >= 'a' && *at <= 'z') && !strchr(others, *at))
+		if (!(*at >= '0' && *at <= '9') && !(*at >= 'A' && *at <= 'Z') && !(*at >= 'a' && *at <= 'z') &&
+		    !strchr(others, *at))
 			return false;
 	return true;
 }
@@ -257,7 +258,8 @@ void vshmi_find_path(struct vshmi_finds *finds, const char *uri)
 	char path[PATH_MAX];
 	struct stat facts;
 
-	if (!vshmi_uri_path(uri, path, sizeof(path)) && !stat(path, &facts) && (S_ISREG(facts.st_mode) || S_ISDIR(facts.st_mode)))
+	if (!vshmi_uri_path(uri, path, sizeof(path)) && !stat(path, &facts) &&
+	    (S_ISREG(facts.st_mode) || S_ISDIR(facts.st_mode)))
 		add_region(finds, &facts, path);
 }
 

@@ -74,8 +74,8 @@ static bool closed_segment(const char *path, struct stat *facts)
 	if (!list)
 		return errno == EACCES;
 	for (unsigned looked = 0; !closed && looked < 2 * VSHM_MAX_PEERS && (entry = readdir(list)); looked++)
-		closed = entry->d_name[0] != '.' && faccessat(dirfd(list), entry->d_name, R_OK, AT_EACCESS) && errno == EACCES &&
-			 !fstatat(dirfd(list), entry->d_name, facts, AT_SYMLINK_NOFOLLOW);
+		closed = entry->d_name[0] != '.' && faccessat(dirfd(list), entry->d_name, R_OK, AT_EACCESS) &&
+			 errno == EACCES && !fstatat(dirfd(list), entry->d_name, facts, AT_SYMLINK_NOFOLLOW);
 	(void)closedir(list);
 	return closed;
 }
@@ -106,8 +106,9 @@ void vshmi_look(struct vshm_found *found, uint32_t flags)
 	if (found->error || !found->uri[0] || found->kind == VSHM_FOUND_SERVER)
 		return; /* a server would give out an id */
 	VSHMI_TEXT(named, "vshm:%s", found->name);
-	(void)vshmi_look_into(found, found->kind == VSHM_FOUND_REGION && found->flags & VSHM_FOUND_REGISTERED ? named : found->uri,
-			      flags, NULL);
+	(void)vshmi_look_into(
+		found, found->kind == VSHM_FOUND_REGION && found->flags & VSHM_FOUND_REGISTERED ? named : found->uri,
+		flags, NULL);
 	if (found->error == -EACCES && found->kind == VSHM_FOUND_REGION)
 		explain_unreadable(found);
 	if (found->kind == VSHM_FOUND_IVSHMEM && (found->error == -EPROTO || found->profile == VSHM_SPLIT))

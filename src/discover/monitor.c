@@ -19,7 +19,7 @@ struct vshm_monitor {
 	struct vshmi_finds last;
 	struct udev *udev;
 	struct udev_monitor *devices;
-	int files;  /* inotify */
+	int files; /* inotify */
 	int either; /* epoll: what the caller polls */
 };
 
@@ -116,8 +116,9 @@ int vshm_monitor_open(const struct vshm_discover_options *given, struct vshm_mon
 		return 0;
 	}
 	if (why)
-		vshmi_text(why, VSHM_WHY_SIZE, "%s", error == -EIO ? "the kernel gives no events of devices (netlink)" :
-								     "no memory, or too many descriptors or inotify instances");
+		vshmi_text(why, VSHM_WHY_SIZE, "%s",
+			   error == -EIO ? "the kernel gives no events of devices (netlink)"
+					 : "no memory, or too many descriptors or inotify instances");
 	(void)vshm_monitor_close(monitor);
 	return error;
 }
@@ -160,9 +161,10 @@ static void drain(struct vshm_monitor *monitor)
 /* Peers come and go without being a change; and looking into a device switches its memory on. */
 static bool differ(const struct vshm_found *a, const struct vshm_found *b)
 {
-	return ((a->flags ^ b->flags) & ~VSHM_FOUND_MEMORY_ON) || a->ways != b->ways || a->error != b->error || a->size != b->size ||
-	       strcmp(a->uri, b->uri) != 0 || strcmp(a->name, b->name) != 0 || strcmp(a->driver, b->driver) != 0 ||
-	       strcmp(a->node, b->node) != 0 || memcmp(a->uuid, b->uuid, sizeof(a->uuid)) != 0;
+	return ((a->flags ^ b->flags) & ~VSHM_FOUND_MEMORY_ON) || a->ways != b->ways || a->error != b->error ||
+	       a->size != b->size || strcmp(a->uri, b->uri) != 0 || strcmp(a->name, b->name) != 0 ||
+	       strcmp(a->driver, b->driver) != 0 || strcmp(a->node, b->node) != 0 ||
+	       memcmp(a->uuid, b->uuid, sizeof(a->uuid)) != 0;
 }
 
 static int tell(const struct vshmi_finds *before, const struct vshmi_finds *now, vshm_change_fn changed, void *arg)

@@ -51,8 +51,8 @@ static void note_facts(struct vshm_found *found, struct pci_dev *device)
 {
 	const char *group;
 
-	(void)pci_fill_info(device, PCI_FILL_IDENT | PCI_FILL_CLASS | PCI_FILL_CLASS_EXT | PCI_FILL_SUBSYS | PCI_FILL_BASES |
-					    PCI_FILL_SIZES | PCI_FILL_CAPS | PCI_FILL_IOMMU_GROUP);
+	(void)pci_fill_info(device, PCI_FILL_IDENT | PCI_FILL_CLASS | PCI_FILL_CLASS_EXT | PCI_FILL_SUBSYS |
+					    PCI_FILL_BASES | PCI_FILL_SIZES | PCI_FILL_CAPS | PCI_FILL_IOMMU_GROUP);
 	found->vendor = device->vendor_id;
 	found->device = device->device_id;
 	found->subsystem_vendor = device->subsys_vendor_id;
@@ -101,7 +101,8 @@ static void name_model(struct vshm_found *found)
 	else if (found->subsystem_vendor == INTEL_VENDOR)
 		VSHMI_TEXT(found->model, "ACRN ivshmem, region %u", found->subsystem);
 	else if (found->vectors)
-		VSHMI_TEXT(found->model, "ivshmem-doorbell, %u vector%s", (unsigned)found->vectors, found->vectors == 1 ? "" : "s");
+		VSHMI_TEXT(found->model, "ivshmem-doorbell, %u vector%s", (unsigned)found->vectors,
+			   found->vectors == 1 ? "" : "s");
 	else
 		VSHMI_TEXT(found->model, found->flags & VSHM_FOUND_CONFIG ? "ivshmem-plain" : "ivshmem");
 }

@@ -52,8 +52,8 @@ static struct vshm_found *find_doorbell(struct vshmi_finds *finds)
 	return best;
 }
 
-static void compose(const struct vshmi_finds *finds, const struct vshm_found *first, const struct vshm_found *doorbell, char *uri,
-		    size_t size)
+static void compose(const struct vshmi_finds *finds, const struct vshm_found *first, const struct vshm_found *doorbell,
+		    char *uri, size_t size)
 {
 	size_t used = 6;
 

@@ -46,6 +46,9 @@ if [ -d "$prefix/share/man/man3" ]; then
 		[ -s "$prefix/share/man/man3/$name.3" ] || fail "$name has no page of section 3"
 	done < <(sed -n 's/^\t\(vshm_poll\|vshm_\(region\|producer\|consumer\|pool\)_[a-z_]*\);/\1/p' "$VSHM_SOURCE_DIR/pkg/libvshm.map")
 fi
+if [ -d "$prefix/share/man/man3" ] && grep -q '^\.so' "$prefix/share/man/man3/vshm_discover.3"; then
+	fail "vshm_discover.3 leads to itself"
+fi
 ok "files are in place"
 
 if command -v systemd-sysusers systemd-tmpfiles >/dev/null; then
