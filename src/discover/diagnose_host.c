@@ -181,7 +181,8 @@ static void diagnose_server(struct vshmi_diagnosis *d)
 
 	if (!(d->found->flags & VSHM_FOUND_LISTENS)) {
 		VSHMI_TEXT(command, "rm %.1000s", d->found->place);
-		vshmi_say(d, VSHM_FINDING_PROBLEM, "server", command, "%s; or start the server again", d->found->why);
+		vshmi_say(d, VSHM_FINDING_PROBLEM, "server", command,
+			  "nobody listens there: a server left it when it died; start that again, or remove it");
 		return;
 	}
 	vshmi_say(d, VSHM_FINDING_OK, "server", NULL, "a server listens");

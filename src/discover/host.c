@@ -168,7 +168,7 @@ static void add_server(struct walk *walk, const char *name)
 	one->flags = listens(one->place) ? VSHM_FOUND_LISTENS : 0;
 	one->error = one->flags ? 0 : -EPIPE;
 	if (one->error)
-		VSHMI_TEXT(one->why, "nobody listens: what a dead server left there");
+		VSHMI_TEXT(one->why, "nobody listens there");
 }
 
 void vshmi_find_servers(struct vshmi_finds *finds)

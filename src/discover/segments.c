@@ -46,7 +46,7 @@ static struct vshm_found *find_doorbell(struct vshmi_finds *finds)
 		struct vshm_found *one = &finds->one[i];
 
 		if (one->kind == VSHM_FOUND_IVSHMEM && one->vectors && !(one->flags & VSHM_FOUND_SEGMENT) &&
-		    (!best || (!best->error != !one->error && one->error)))
+		    (!best || (!best->error && one->error)))
 			best = one;
 	}
 	return best;
