@@ -167,7 +167,7 @@ static int open_by_node(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, co
 	(void)snprintf(path, sizeof(path), "%s/dev/iommu", pci->root);
 	vfio->container = open(path, O_RDWR | O_CLOEXEC);
 	if (vfio->container < 0)
-		return vshmi_why(why, vshmi_error_of(errno), "cannot open /dev/iommu: %s",
+		return vshmi_why(why, errno == ENOENT ? -EOPNOTSUPP : vshmi_error_of(errno), "cannot open /dev/iommu: %s",
 				 errno == ENOENT ? "run modprobe iommufd" : "it needs to be readable and writable for you");
 	vfio->device = open(node, O_RDWR | O_CLOEXEC);
 	if (vfio->device < 0)
