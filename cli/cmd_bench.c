@@ -120,9 +120,13 @@ static int attach_and_lead(struct bench *bench)
 	int code = stream_open(&bench->stream, "measured");
 	if (code)
 		return code;
-	pin(bench, 0);
-	companion_go(&bench->companion);
-	code = lead(bench);
+	if (observe_is_alone(bench->stream.region)) {
+		code = say_failed("through VFIO one process of this machine can have the region, and this needs two: use via=sysfs");
+	} else {
+		pin(bench, 0);
+		companion_go(&bench->companion);
+		code = lead(bench);
+	}
 	(void)vshm_region_close(bench->stream.region);
 	return code;
 }

@@ -81,8 +81,7 @@ static int look(struct ping *ping)
 	int rc = observe_open(uri, &region, why);
 	if (rc)
 		return -say_refused(rc, why);
-	struct vshm_region_info info = VSHM_REGION_INFO_INIT;
-	ping->alone = !vshm_region_info(region, &info) && !strcmp(info.way, "vfio");
+	ping->alone = observe_is_alone(region);
 	trips_init(&trips, &ping->stream, ping->name);
 	bool answered = trips_answered(&trips, region);
 	for (unsigned i = 0; i < LOOKS && !answered && !stop_asked(); i++) {

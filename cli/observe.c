@@ -52,6 +52,12 @@ int observe_open(const char *uri, struct vshm_region **region, char *why)
 	return vshm_region_open(uri, &options, region, why);
 }
 
+bool observe_is_alone(struct vshm_region *region)
+{
+	struct vshm_region_info info = VSHM_REGION_INFO_INIT;
+	return !vshm_region_info(region, &info) && !strcmp(info.way, "vfio");
+}
+
 void observe_guard(const char *uri)
 {
 	struct vshm_region *region;

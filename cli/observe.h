@@ -51,6 +51,9 @@ int observe_uri(const char *text, char *uri);
 /* Attaches to a region as an observer. 0, or an error with `why`. */
 int observe_open(const char *uri, struct vshm_region **region, char *why);
 
+/* Can no second process of this machine open it meanwhile? So it is with a device through VFIO. */
+bool observe_is_alone(struct vshm_region *region);
+
 /*
  * From here on memory that vanishes under this process gives an error instead of SIGBUS, also in calls that have no such
  * option: they use the guard of a process that has one.

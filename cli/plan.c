@@ -206,6 +206,14 @@ const char *plan_set_peer(struct plan *plan, vshm_peer peer, enum plan_key key, 
 	return with_value(owner_key(&plan->peer_owner[peer], key, value), value, room);
 }
 
+/* A region there would be replaced by the line that registers its name. */
+static bool is_run_directory(const struct stat *facts)
+{
+	const char *place = getenv("VSHM_RUN_DIR");
+	struct stat run;
+	return !stat(place && *place ? place : "/run/vshm", &run) && run.st_dev == facts->st_dev && run.st_ino == facts->st_ino;
+}
+
 /* Is there something in the way, or nothing to put it into? */
 static const char *check_place(const struct plan *plan, bool force, char *room)
 {
@@ -219,6 +227,8 @@ static const char *check_place(const struct plan *plan, bool force, char *room)
 			       errno == ENOENT ? "does not exist: make it first" : strerror(errno));
 	else if (!S_ISDIR(facts.st_mode))
 		(void)snprintf(room, VSHM_WHY_SIZE, "'%.160s' is not a directory", parent);
+	else if (is_run_directory(&facts))
+		(void)snprintf(room, VSHM_WHY_SIZE, "'%.160s' is where names are registered: choose another directory, such as /dev/shm", parent);
 	else if (!lstat(plan->path, &facts) && !force)
 		(void)snprintf(room, VSHM_WHY_SIZE,
 			       "'%.120s' exists already: destroy it, or create with --force (its peers get ESTALE)",

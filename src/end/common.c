@@ -67,8 +67,10 @@ int vshmi_end_quarantine(const struct vshmi_end *end, const struct vshmi_ring_fa
 {
 	struct vshm_region *region = end->region;
 
-	if (vshmi_region_usable(region))
-		return vshmi_region_usable(region);
+	int rc = vshmi_region_look(region);
+
+	if (rc)
+		return rc;
 	*fault = (struct vshm_fault){
 		.struct_size = sizeof(*fault),
 		.peer = end->link.peer,

@@ -130,7 +130,7 @@ static int dropped(struct vshm_consumer *c)
 static int ring_fault(struct vshm_consumer *c)
 {
 	const unsigned char *section = (const unsigned char *)c->end.link.section;
-	int rc = vshmi_region_usable(c->end.region);
+	int rc = vshmi_region_look(c->end.region);
 
 	if (rc)
 		return rc;
@@ -322,8 +322,10 @@ static bool fence_passed(struct vshm_consumer *c)
 static int look_at_end(struct vshm_consumer *c, int end)
 {
 	bool replaced = vshmi_incarnation_load(c->end.link.section) != c->end.link.incarnation;
-	int rc;
+	int rc = vshmi_region_look(c->end.region);
 
+	if (rc)
+		return rc;
 	if (end == -EPIPE && !replaced && !fence_passed(c))
 		return -EAGAIN;
 	if (replaced || end == -ENOENT)

@@ -164,6 +164,8 @@ static int attend(struct vshm_producer *p)
 		if (rc == -EPIPE)
 			gone = rc;
 	}
+	if (gone && vshmi_region_look(region))
+		return vshmi_region_look(region);
 	if (p->end.adrift || gone) {
 		vshmi_lock(&region->lock);
 		if (p->end.left)

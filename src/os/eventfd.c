@@ -60,6 +60,11 @@ void vshmi_eventfd_ring(int fd)
 	errno = kept;
 }
 
+bool vshmi_eventfd_signalled(int fd)
+{
+	return vshmi_poll(&fd, 1, 0) != 0;
+}
+
 void vshmi_eventfd_close(int fd)
 {
 	close(fd);

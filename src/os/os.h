@@ -81,6 +81,7 @@ int vshmi_eventfd_open(void);
 void vshmi_eventfd_signal(int fd);
 void vshmi_eventfd_clear(int fd);
 void vshmi_eventfd_close(int fd);
+bool vshmi_eventfd_signalled(int fd); /* is it readable? */
 
 /* For one that others have, too, who could make a write or a read block: as good as never blocks. */
 bool vshmi_is_eventfd(int fd);
@@ -191,6 +192,9 @@ int vshmi_vfio_enable(const struct vshmi_vfio *vfio);
 /* Does it have MSI-X? Then its first vector makes `fd`, an eventfd, readable. */
 bool vshmi_vfio_has_bells(const struct vshmi_vfio *vfio);
 int vshmi_vfio_set_bell(const struct vshmi_vfio *vfio, int fd);
+
+/* Somebody wants to unplug the device and waits until it is closed: then `fd`, an eventfd, becomes readable. 0 or -EIO. */
+int vshmi_vfio_set_request(const struct vshmi_vfio *vfio, int fd);
 
 /* ---- clock.c ---- */
 

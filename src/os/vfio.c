@@ -167,7 +167,7 @@ static int open_by_node(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, co
 	(void)snprintf(path, sizeof(path), "%s/dev/iommu", pci->root);
 	vfio->container = open(path, O_RDWR | O_CLOEXEC);
 	if (vfio->container < 0)
-		return vshmi_why(why, vshmi_error_of(errno), "cannot open /dev/iommu: %s",
+		return vshmi_why(why, errno == ENOENT ? -EOPNOTSUPP : vshmi_error_of(errno), "cannot open /dev/iommu: %s",
 				 errno == ENOENT ? "run modprobe iommufd" : "it needs to be readable and writable for you");
 	vfio->device = open(node, O_RDWR | O_CLOEXEC);
 	if (vfio->device < 0)
@@ -267,7 +267,7 @@ bool vshmi_vfio_has_bells(const struct vshmi_vfio *vfio)
 	return !ioctl(vfio->device, VFIO_DEVICE_GET_IRQ_INFO, &info) && info.flags & VFIO_IRQ_INFO_EVENTFD && info.count;
 }
 
-int vshmi_vfio_set_bell(const struct vshmi_vfio *vfio, int fd)
+static int set_eventfd(const struct vshmi_vfio *vfio, unsigned index, int fd)
 {
 	union {
 		struct vfio_irq_set set;
@@ -278,8 +278,18 @@ int vshmi_vfio_set_bell(const struct vshmi_vfio *vfio, int fd)
 	memset(&irq, 0, sizeof(irq));
 	irq.set.argsz = sizeof(irq.room);
 	irq.set.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-	irq.set.index = VFIO_PCI_MSIX_IRQ_INDEX;
+	irq.set.index = index;
 	irq.set.count = 1;
 	memcpy(irq.room + sizeof(irq.set), &eventfd, sizeof(eventfd));
 	return ioctl(vfio->device, VFIO_DEVICE_SET_IRQS, &irq) ? vshmi_error_of(errno) : 0;
+}
+
+int vshmi_vfio_set_bell(const struct vshmi_vfio *vfio, int fd)
+{
+	return set_eventfd(vfio, VFIO_PCI_MSIX_IRQ_INDEX, fd);
+}
+
+int vshmi_vfio_set_request(const struct vshmi_vfio *vfio, int fd)
+{
+	return set_eventfd(vfio, VFIO_PCI_REQ_IRQ_INDEX, fd);
 }

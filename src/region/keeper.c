@@ -66,6 +66,17 @@ static void tell_unusable(struct vshm_region *region, int rc)
 	vshmi_region_log(region, VSHM_LOG_ERROR, "region %s: %s", region->name, what);
 }
 
+int vshmi_region_look(struct vshm_region *region)
+{
+	int rc = vshmi_region_usable(region);
+
+	if (rc || !region->transport.ops->status || region->transport.ops->status(&region->transport) != -ENODEV)
+		return rc;
+	if (__atomic_exchange_n(&region->status, ENODEV, __ATOMIC_RELAXED) != ENODEV)
+		tell_unusable(region, -ENODEV);
+	return -ENODEV;
+}
+
 /* Is the region still the one under its name, and the slot still ours? */
 static bool look_at_region(struct vshm_region *region)
 {

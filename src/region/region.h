@@ -200,6 +200,12 @@ static inline int vshmi_region_usable(const struct vshm_region *region)
 	return -(int)__atomic_load_n(&region->status, __ATOMIC_RELAXED);
 }
 
+/*
+ * The same with a look at the memory, before somebody else is blamed for what its words say: of a device that was unplugged all
+ * are ones.
+ */
+int vshmi_region_look(struct vshm_region *region);
+
 /* A waiter looks after it noted the kick word (acquire), so that it either sees this or does not sleep. */
 static inline bool vshmi_region_cancelled(const struct vshm_region *region)
 {

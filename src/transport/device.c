@@ -42,7 +42,7 @@ static const char *const uio_registers[] = {"registers", "ivshmem-mmr", NULL};
 void vshmi_device_init(struct vshmi_device *device)
 {
 	memset(device, 0, sizeof(*device));
-	device->pci.dir = device->bell = -1;
+	device->pci.dir = device->bell = device->unplug = -1;
 	device->doorbell = UINT32_MAX;
 	device->vfio.container = device->vfio.group = device->vfio.device = -1;
 	device->uio.fd = device->uio.dir = -1;
@@ -57,6 +57,9 @@ static void leave_way(struct vshmi_device *device)
 	vshmi_uio_close(&device->uio);
 	if (device->bell_is_ours)
 		vshmi_eventfd_close(device->bell);
+	if (device->unplug >= 0)
+		vshmi_eventfd_close(device->unplug);
+	device->unplug = -1;
 	device->base = NULL;
 	device->registers = NULL;
 	device->registers_page = NULL;
@@ -258,6 +261,14 @@ static int vfio_memory(struct vshmi_device *device, uint32_t wants, char *why)
 	return error ? vshmi_why(why, error, "cannot map the memory of %s through VFIO", device->pci.address) : 0;
 }
 
+/* Where that cannot be had, whoever unplugs it waits until the program ends. */
+static void vfio_unplug(struct vshmi_device *device)
+{
+	device->unplug = vshmi_eventfd_open();
+	if (device->unplug >= 0)
+		(void)vshmi_vfio_set_request(&device->vfio, device->unplug);
+}
+
 static int by_vfio(struct vshmi_device *device, uint32_t wants, char *why)
 {
 	int error = vshmi_vfio_open(&device->pci, &device->vfio, why);
@@ -266,6 +277,7 @@ static int by_vfio(struct vshmi_device *device, uint32_t wants, char *why)
 		return error;
 	if (vshmi_vfio_enable(&device->vfio))
 		return vshmi_why(why, -EIO, "cannot switch on the memory and the interrupts of %s", device->pci.address);
+	vfio_unplug(device);
 	if (wants & VSHMI_DEVICE_MEMORY)
 		error = vfio_memory(device, wants, why);
 	if (error || !(wants & VSHMI_DEVICE_DOORBELL) || !vshmi_vfio_has_bells(&device->vfio))
@@ -371,6 +383,8 @@ void vshmi_device_hear(const struct vshmi_device *device)
 
 int vshmi_device_status(const struct vshmi_device *device)
 {
+	if (device->unplug >= 0 && vshmi_eventfd_signalled(device->unplug))
+		return -ENODEV;
 	return vshmi_pci_there(&device->pci) ? 0 : -ENODEV;
 }
 

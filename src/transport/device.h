@@ -32,6 +32,7 @@ struct vshmi_device {
 	struct vshmi_vfio vfio;
 	struct vshmi_uio uio;
 	bool bell_is_ours; /* an eventfd, to be closed */
+	int unplug;	   /* an eventfd: somebody waits until it is closed; -1 */
 };
 
 /* Nothing open: what close() can be called on. */

@@ -10,6 +10,12 @@ import ctl
 
 
 class Create(ctl.Case):
+    def test_not_among_the_names(self):
+        """There the line that registers the name would replace the region."""
+        for path in (os.path.join(self.run_dir, "r"), os.path.join(self.run_dir, ".", "other")):
+            self.fails(1, "create", "r", "--path", path, says=["where names are registered", "/dev/shm"])
+        self.assertEqual(os.listdir(self.run_dir), [])
+
     def test_the_words_of_the_manual(self):
         result = self.ok("create", "net0", "--path", self.path("net0"), "--size", "64M", "--peers", "4")
         self.assertEqual(result.out.count("\n"), 1)

@@ -426,6 +426,31 @@ START_TEST(the_next_best)
 }
 END_TEST
 
+/* Step by step towards VFIO; what the kernel does behind the last, is tested in guests. */
+START_TEST(doors_of_vfio)
+{
+	char path[PATH_MAX + 80];
+
+	begin();
+	bind_to("../../drivers/vfio-pci");
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/" ADDRESS "/iommu_group", root);
+	ck_assert_int_eq(symlink("../../../kernel/iommu_groups/7", path), 0);
+	refused("ivshmem:" ADDRESS "?via=vfio", -EOPNOTSUPP, "modprobe vfio-pci");
+	make_directory("/sys/bus/pci/devices/" ADDRESS "/vfio-dev");
+	make_directory("/sys/bus/pci/devices/" ADDRESS "/vfio-dev/vfio0");
+	refused("ivshmem:" ADDRESS "?via=vfio", -EOPNOTSUPP, "modprobe iommufd");
+	write_text("../../../../../dev/iommu", "");
+	refused("ivshmem:" ADDRESS "?via=vfio", -ENOENT, "/dev/vfio/devices/vfio0");
+	make_directory("/dev/vfio");
+	make_directory("/dev/vfio/devices");
+	write_text("../../../../../dev/vfio/devices/vfio0", "");
+	refused("ivshmem:" ADDRESS "?via=vfio", -EIO, "cannot be bound to an IOMMU");
+	write_text("../../../../../dev/vfio/vfio", "");
+	refused("ivshmem:" ADDRESS "?via=vfio", -EIO, "cannot be bound to an IOMMU");
+	end();
+}
+END_TEST
+
 /* How the kernel maps it, where it tells. */
 START_TEST(kind_of_memory)
 {
@@ -582,6 +607,7 @@ int main(void)
 	tcase_add_test(tc, sysfs_rings);
 	tcase_add_test(tc, registers_inside_a_page);
 	tcase_add_test(tc, the_next_best);
+	tcase_add_test(tc, doors_of_vfio);
 	tcase_add_test(tc, kind_of_memory);
 	tcase_add_test(tc, a_device_for_each_segment);
 	tcase_add_test(tc, a_doorbell_beside_them);

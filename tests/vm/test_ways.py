@@ -79,6 +79,10 @@ class Ways(world.Case):
         self.assertEqual(alone.status, 1)
         self.assertIn("no second process", alone.output)
 
+        alone = self.one.begin(world.in_guest("vshmctl bench URI", 0)).wait()
+        self.assertEqual(alone.status, 1)
+        self.assertIn("use via=sysfs", alone.output)
+
         # sysfs by word, although another driver has the device; and back to none
         self.one.run("vshmctl show 'ivshmem:'$(cat /tmp/D)'?via=sysfs' | grep 'via sysfs: as via= says'")
         self.one.run("D=$(cat /tmp/D); cd /sys/bus/pci/devices/$D; echo $D >driver/unbind; ! test -e driver")
