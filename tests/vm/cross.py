@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Our programs for the guests' architecture: the host's own, or built by the preset for the other one.
 
-What vshmctl needs there comes from Debian's packages, unpacked in the cache.
+What they need there comes from Debian's packages, unpacked in the cache.
 """
 import os
 import shutil
@@ -11,6 +11,7 @@ import kernel
 
 SOURCE = os.environ.get("VSHM_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PRESET = {"aarch64": "cross-aarch64"}
+TARGETS = ("vshmctl", "frames", "vm-trips")
 PACKAGES = ("libjson-c5", "libjson-c-dev", "libinih1", "libinih-dev")
 
 
@@ -26,9 +27,9 @@ def programs(arch, native):
     libraries = f"{root}/usr/lib/{triplet}"
     env = dict(os.environ, PKG_CONFIG_LIBDIR=libraries + "/pkgconfig", PKG_CONFIG_SYSROOT_DIR=root)
     env.pop("CC", None)
-    for words in (["--preset", PRESET[arch], "-B", build, "-DVSHM_BUILD_CLI=ON",
+    for words in (["--preset", PRESET[arch], "-B", build, "-DVSHM_BUILD_CLI=ON", "-DVSHM_BUILD_GUEST_PROGRAMS=ON",
                    f"-DCMAKE_EXE_LINKER_FLAGS=-L{libraries} -Wl,-rpath-link,{libraries}"],
-                  ["--build", build, "--target", "vshmctl"]):
+                  ["--build", build, "--target", *TARGETS]):
         done = subprocess.run(["cmake", *words], cwd=SOURCE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
             raise RuntimeError(f"cmake {' '.join(words)}\n{done.stdout.decode('utf-8', 'replace')[-3000:]}")
