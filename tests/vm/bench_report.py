@@ -80,7 +80,8 @@ def microseconds(ns):
 
 def rate(row, ns):
     """Megabytes a second, both directions together."""
-    return f"{2 * row['size'] * 1000 / ns:.3g}"
+    value = 2 * row["size"] * 1000 / ns
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def table(found, size):
