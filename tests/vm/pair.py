@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A region of the host, its ivshmem server, and two guests that have it with doorbells: for the benchmark and the demo."""
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -60,7 +61,7 @@ class Pair:
     def boot(self, programs, devices, options):
         folder, roots = cross.programs(self.arch, self.bin)
         places = {"bin/" + program: os.path.join(folder, program) for program in programs}
-        doorbell = ["-chardev", f"socket,id=s,path={self.socket}", "-device", "ivshmem-doorbell,chardev=s,vectors=1"]
+        doorbell = shlex.split(self.ctl("qemu-args", self.name, "--socket", self.socket))
         for number in range(2):
             self.guests.append(guest.Guest(self.arch, doorbell + devices(number), places, roots=roots, vfio=True, wait=False,
                                            first=DEVICE + BIND, **options))
