@@ -20,8 +20,8 @@ BIN = os.environ.get("VSHM_BIN", "")
 ARCH = os.environ.get("VSHM_VM_ARCH", "x86_64")
 
 LONG = 60
-PROGRAMS = ("vshmctl", "vm-crowd")
-DEVICE = "grep -l 0x1110 /sys/bus/pci/devices/*/device | cut -d/ -f6 >/tmp/D; test -s /tmp/D"
+PROGRAMS = ("vshmctl", "vm-crowd", "vm-mark")
+DEVICE = "grep -l 0x1110 /sys/bus/pci/devices/*/device | cut -d/ -f6 | head -n 1 >/tmp/D; test -s /tmp/D"
 VFIO = "; D=$(cat /tmp/D); echo vfio-pci >/sys/bus/pci/devices/$D/driver_override; echo $D >/sys/bus/pci/drivers_probe"
 
 
@@ -91,14 +91,14 @@ class Case(unittest.TestCase):
         self.addCleanup(one.close)
         return one
 
-    def plain(self, **options):
+    def plain(self, more=(), **options):
         args = self.ctl("qemu-args", "net0").decode()
         words = [word.strip("'") for line in args.splitlines() for word in line.split(" ", 1)]
-        return self.guest(*words, **options)
+        return self.guest(*words, *more, **options)
 
-    def doorbell(self, path, **options):
-        return self.guest("-chardev", f"socket,id=s,path={path}", "-device", "ivshmem-doorbell,chardev=s,vectors=1", vfio=True,
-                          then=VFIO, **options)
+    def doorbell(self, path, more=(), **options):
+        return self.guest("-chardev", f"socket,id=s,path={path}", "-device", "ivshmem-doorbell,chardev=s,vectors=1", *more,
+                          vfio=True, then=VFIO, **options)
 
     @staticmethod
     def together(start):
