@@ -24,6 +24,9 @@ echo 1 >$D/enable && echo $D/resource2 >/tmp/marks"""
 # On arm64 what may be device memory is not for the exclusive access with which the kernel marks a death: an operator has to say it.
 MARKS_DEATH = world.ARCH == "x86_64"
 
+# Without firmware (arm64) the small bars of two devices share a page, which VFIO then does not map.
+APART = "pci=resource_alignment=12@pci:1af4:1110"
+
 DATA = 16 * MIB
 PACED = f"for i in $(seq 0 {DATA // MIB - 1}); do dd if=/data bs=1M skip=$i count=1 2>/dev/null; usleep 100000; done"
 BLOCKS = 6 # lent, of twice as many records
@@ -75,7 +78,10 @@ class Death(world.Case):
         return [1000 * (seen[word] - seen[KILLED]) for word in (TOLD_IN_GUEST, TOLD_ON_HOST)]
 
     def told(self, one, two, path, words, ring):
-        """A sender dies while both listeners sleep: when the one in the other guest is told, and the one on the host."""
+        """A sender dies while both listeners sleep: when the one in the other guest is told, and the one on the host.
+
+        Where the kernel does not mark it, they are told by an operator, and the times say nothing.
+        """
         words[:12] = bytes(12)
         speaking = one.begin(world.in_guest(f"vm-mark speak URI {ring}", 0))
         in_two = two.begin(world.in_guest(f"vm-mark told $(cat /tmp/marks) {TOLD_IN_GUEST} URI {ring}", 1))
@@ -98,15 +104,14 @@ class Death(world.Case):
 
     def kill_processes(self, start):
         path, words, device = self.marks()
-        one, two = self.together(lambda **options: start(more=device, **options))
+        one, two = self.together(lambda **options: start(more=device, kernel_args=APART, **options))
         for each in (one, two):
             each.run(MARKS)
-        times = [self.told(one, two, path, words, f"words-{number}") for number in range(KILLS)]
-        for where, each in zip(("the other guest", "the host"), zip(*times)):
+        times = [self.told(one, two, path, words, f"words-{number}") for number in range(KILLS if MARKS_DEATH else 1)]
+        for where, each in zip(("the other guest", "the host") if MARKS_DEATH else (), zip(*times)):
             print(f"after the kill {where} is told within {statistics.median(each):.0f} ms (median of {KILLS}; "
                   f"{min(each):.0f} to {max(each):.0f}); goal {GOAL_MS} ms")
-            if MARKS_DEATH:
-                self.assertLess(statistics.median(each), BOUND_MS)
+            self.assertLess(statistics.median(each), BOUND_MS)
 
     def test_a_process_plain(self):
         self.kill_processes(self.plain_device())
