@@ -27,8 +27,10 @@ MARKS_DEATH = world.ARCH == "x86_64"
 # Without firmware (arm64) the small bars of two devices share a page, which VFIO then does not map.
 APART = "pci=resource_alignment=12@pci:1af4:1110"
 
-DATA = 16 * MIB
-PACED = f"for i in $(seq 0 {DATA // MIB - 1}); do dd if=/data bs=1M skip=$i count=1 2>/dev/null; usleep 100000; done"
+DATA = 4 * MIB
+PACED = f"for i in $(seq 0 {DATA // 65536 - 1}); do dd if=/data bs=64K skip=$i count=1 2>/dev/null; usleep 50000; done"
+# The same machine with a new boot gets its slot again.
+MACHINE_ID = b"0123456789abcdef0123456789abcdef\n"
 BLOCKS = 6 # lent, of twice as many records
 
 
@@ -118,6 +120,66 @@ class Death(world.Case):
 
     def test_a_process_doorbells(self):
         self.kill_processes(self.doorbell_device())
+
+
+    # ---- a whole guest ----
+
+    def receive(self, path):
+        """Starts a receiver on the host, which adds to a file."""
+        with open(path, "ab") as file:
+            return self.start("recv", f"{self.uri}?peer=4", "data", "--quiet", stdout=file, stderr=subprocess.PIPE)
+
+    def hold_blocks(self, two):
+        """A process of the host lends blocks to one in the second guest, which keeps them."""
+        giver = self.start("give", f"{self.uri}?peer=5", "blocks", str(2 * BLOCKS), "1", program="vm-crowd", stdout=subprocess.PIPE)
+        two.begin(world.in_guest(f"vm-crowd hold URI blocks {2 * BLOCKS}", 1))
+        self.eventually(lambda: self.lent() == BLOCKS)
+        return giver
+
+    def lent(self):
+        return sum(pool["blocks_lent"] for pool in self.show()["pools"])
+
+    def dies(self, one, peer):
+        """Its QEMU is killed. A server sees it, and that is a fence; else it is suspect, for ever, and an operator has to say it."""
+        lent = self.lent()
+        one.kill()
+        if self.uri == self.region:
+            self.eventually(lambda: self.state(peer) == "suspect")
+            self.assertEqual(self.lent(), lent)
+            self.ctl("evict", self.region, str(peer), "--force")
+
+    def kill_guests(self, start):
+        """One in mid-stream, one with lent blocks. Then the first boots again, as the same peer, and goes on."""
+        data, path = os.urandom(DATA), self.shm + "/received"
+        options = {"files": {"data": data, "etc/machine-id": MACHINE_ID}}
+        one, two = self.together(lambda wait: start(wait=wait, **options))
+        giver, receiver = self.hold_blocks(two), self.receive(path)
+        one.begin(world.in_guest(f"({PACED}) | vshmctl send URI data --quiet", 0))
+        self.eventually(lambda: os.path.getsize(path) > DATA // 4)
+
+        self.dies(one, 0)
+        self.assertEqual(receiver.wait(world.LONG), 1)
+        self.assertIn(b"the sender died", receiver.stderr.read())
+        got = os.path.getsize(path)
+        self.assertEqual(self.lent(), BLOCKS)
+        self.dies(two, 1)
+        self.eventually(lambda: not self.lent())
+        giver.send_signal(signal.SIGTERM)
+        self.assertIn(b"0 blocks are out", giver.stdout.read())
+
+        again = start(**options)
+        receiver = self.receive(path)
+        again.run(world.in_guest(f"tail -c +{got + 1} /data | vshmctl send URI data --quiet", 0))
+        self.assertEqual(receiver.wait(world.LONG), 0)
+        with open(path, "rb") as file:
+            self.assertTrue(file.read() == data, "what arrived is not what two lives of a guest sent")
+        print(f"killed after {got} of {DATA} bytes")
+
+    def test_a_guest_plain(self):
+        self.kill_guests(self.plain_device())
+
+    def test_a_guest_doorbells(self):
+        self.kill_guests(self.doorbell_device())
 
 
 if __name__ == "__main__":
