@@ -12,8 +12,10 @@ NAMES = {
     "serial": "virtio-serial",
 }
 ENOUGH_ROUNDS = 5
-# More of the machine's processors that others used, or the hypervisor took, and a round is noisy; as tests/bench has it.
+# More of the machine's processors that others used, or the hypervisor took, and a measurement is spoilt; more of those, and its round is;
+# more of these, and nothing is concluded. As tests/bench has it.
 OTHERS_MOST = 0.1
+SPOILT_MOST = 0.1
 NOISY_MOST = 1 / 3
 
 
@@ -26,17 +28,18 @@ def progress(text):
 # ---- noise ----
 
 class Noise:
-    """Whose the processors were in each round: ours (those processes and our own), or others'."""
+    """Whose the processors were while something was measured: ours (those processes and our own), or others'."""
 
     def __init__(self, processes):
-        self.processes, self.found, self.before = [*processes, "self"], [], None
+        self.processes, self.before = [*processes, "self"], None
 
     def begin(self):
         self.before = self.look()
 
     def end(self):
         all_, busy, stolen, ours = (after - before for after, before in zip(self.look(), self.before))
-        self.found.append({"others": max(busy - ours, 0) / all_, "stolen": stolen / all_, "load": os.getloadavg()[0]})
+        all_ = max(all_, 1)
+        return {"others": max(busy - ours, 0) / all_, "stolen": stolen / all_}
 
     def look(self):
         """(all, busy, stolen, ours) so far, in ticks."""
@@ -50,8 +53,14 @@ class Noise:
         return busy + idle + wait + stolen, busy, stolen, ours
 
 
-def noisy_rounds(found):
-    return [one for one in found["noise"] if one["others"] > OTHERS_MOST or one["stolen"] > OTHERS_MOST]
+def is_noisy(noise):
+    return noise["others"] > OTHERS_MOST or noise["stolen"] > OTHERS_MOST
+
+
+def noise_of_round(found, number):
+    """A round is as noisy as a tenth of its measurements allow: (is it, how many of them stayed disturbed)."""
+    spoilt = sum(is_noisy(row["rounds"][number]["noise"]) for row in found["rows"])
+    return spoilt > SPOILT_MOST * len(found["rows"]), spoilt
 
 
 # ---- figures ----
@@ -107,8 +116,9 @@ def goals(found):
 
 def show(found):
     """Prints everything; was it too noisy to conclude anything?"""
-    spoilt, count = noisy_rounds(found), len(found["noise"])
-    noisy = len(spoilt) > NOISY_MOST * count
+    count = len(found["loads"])
+    rounds = [noise_of_round(found, number) for number in range(count)]
+    noisy = sum(one for one, _ in rounds) > NOISY_MOST * count
     print(f"Two {found['arch']} guests, emulated, {found['kernel']}; {os.cpu_count()} processors; medians of {count} round(s)\n")
     for size in sorted({row["size"] for row in found["rows"]}):
         print("\n".join(table(found, size)) + "\n")
@@ -117,11 +127,12 @@ def show(found):
         verdict = "too noisy" if noisy else "too few" if count < ENOUGH_ROUNDS or found["quick"] else "yes" if met else "no"
         print(f"| {what} | {goal} | {figure} | {verdict} |")
     print(f"\nNoise: others used {percent(found, 'others')} of the processors, the hypervisor took {percent(found, 'stolen')}; "
-          f"load {min(one['load'] for one in found['noise']):.1f} to {max(one['load'] for one in found['noise']):.1f}; "
-          f"{len(spoilt)} of {count} rounds disturbed" + (", so nothing can be concluded" if noisy else ""))
+          f"load {min(found['loads']):.1f} to {max(found['loads']):.1f}; {found['repeated']} measurements repeated, "
+          f"{sum(spoilt for _, spoilt in rounds)} of {count * len(found['rows'])} disturbed nevertheless, {sum(one for one, _ in rounds)} of "
+          f"{count} rounds noisy" + (": nothing can be concluded" if noisy else ""))
     return noisy
 
 
 def percent(found, what):
-    values = [100 * one[what] for one in found["noise"]]
+    values = [100 * one["noise"][what] for row in found["rows"] for one in row["rounds"]]
     return f"{min(values):.0f} to {max(values):.0f} %"
