@@ -8,6 +8,7 @@ NAMES = {
     "ring-poll": "libvshm, both poll",
     "ring-sleep": "libvshm, both sleep (doorbells)",
     "doorbell": "bare doorbell, no payload",
+    "doorbell-poll": "the same with a timeout (poll and read)",
     "tcp": "virtio-net, TCP",
     "serial": "virtio-serial",
 }

@@ -14,7 +14,7 @@ from world import runner
 
 BENCH = os.path.join(guest.HERE, "bench")
 ROUNDS = 2
-WAYS = {"ring-poll", "ring-sleep", "doorbell", "tcp", "serial"}
+WAYS = {"ring-poll", "ring-sleep", "doorbell", "doorbell-poll", "tcp", "serial"}
 
 
 class Bench(unittest.TestCase):

@@ -17,7 +17,7 @@
 #define GIVE_UP_SECONDS 120
 #define WARM_UP 10 /* one trip for so many that are measured: emulation translates code when it is used first */
 
-static const struct way *const ways[] = {&way_ring_poll, &way_ring_sleep, &way_tcp, &way_serial, &way_doorbell};
+static const struct way *const ways[] = {&way_ring_poll, &way_ring_sleep, &way_tcp, &way_serial, &way_doorbell, &way_doorbell_poll};
 
 int trips_say(const char *what, int error)
 {

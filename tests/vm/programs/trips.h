@@ -17,7 +17,7 @@ struct way {
 	int (*close)(void);
 };
 
-extern const struct way way_ring_poll, way_ring_sleep, way_tcp, way_serial, way_doorbell;
+extern const struct way way_ring_poll, way_ring_sleep, way_tcp, way_serial, way_doorbell, way_doorbell_poll;
 
 /* Prints what failed and why: an errno code, 0: none. Returns -1. */
 int trips_say(const char *what, int error);
