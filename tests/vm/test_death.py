@@ -7,7 +7,6 @@ import statistics
 import struct
 import subprocess
 import time
-import unittest
 
 import world
 from world import runner
@@ -31,6 +30,7 @@ DATA = 4 * MIB
 PACED = f"for i in $(seq 0 {DATA // 65536 - 1}); do dd if=/data bs=64K skip=$i count=1 2>/dev/null; usleep 50000; done"
 # The same machine with a new boot gets its slot again.
 MACHINE_ID = b"0123456789abcdef0123456789abcdef\n"
+LEASE_SECONDS = 1.5
 BLOCKS = 6 # lent, of twice as many records
 
 
@@ -145,6 +145,7 @@ class Death(world.Case):
         one.kill()
         if self.uri == self.region:
             self.eventually(lambda: self.state(peer) == "suspect")
+            time.sleep(LEASE_SECONDS) # for the lender to see it, too
             self.assertEqual(self.lent(), lent)
             self.ctl("evict", self.region, str(peer), "--force")
 
