@@ -121,8 +121,8 @@ class Demo(pair.Pair):
         receiver = self.in_guest(A, "vshmctl recv URI to-a /tmp/in.tar --quiet --stats")
         shown("host", "vshmctl send server:... to-a in.tar")
         with open(tar, "rb") as file:
-            sender = subprocess.Popen([self.bin + "/vshmctl", "send", f"server:{self.socket}?peer=2", "to-a", "--quiet"], stdin=file,
-                                      env=self.env, preexec_fn=guest.die_with_parent)
+            sender = subprocess.Popen([self.bin + "/vshmctl", "send", f"server:{self.socket}?peer=2", "to-a", "--quiet"],
+                                      stdin=file, env=self.env, preexec_fn=guest.die_with_parent)
         self.watch("to-a", [receiver])
         say(*receiver.ok(LONG).strip().split("; ", 1))
         expect(sender.wait(LONG) == 0, "the sender on the host failed")
@@ -136,7 +136,8 @@ class Demo(pair.Pair):
         path, digest, left = self.shm + "/in.tar", hashlib.sha256(), SIZE
         with open(path, "wb") as file:
             while left:
-                with subprocess.Popen(["tar", "-C", "/", "-cf", "-", "usr/lib"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tar:
+                with subprocess.Popen(["tar", "-C", "/", "-cf", "-", "usr/lib"], stdout=subprocess.PIPE,
+                                      stderr=subprocess.DEVNULL) as tar:
                     while data := tar.stdout.read(min(MIB, left)):
                         file.write(data)
                         digest.update(data)
@@ -228,13 +229,16 @@ def arguments():
 
 def run(options):
     with Demo(os.path.abspath(options.bin), options.arch) as demo:
-        for step in (demo.to_the_first, demo.from_guest_to_guest, demo.ring_doorbells, demo.start_slowly, demo.kill_in_mid_stream,
-                     demo.finish):
-            step()
+        demo.to_the_first()
+        demo.from_guest_to_guest()
+        demo.ring_doorbells()
+        demo.start_slowly()
+        demo.kill_in_mid_stream()
+        demo.finish()
         told, shm = demo.told, demo.shm
     expect(not os.path.exists(shm), f"left behind: {shm}")
-    print(f"\n{BOLD}Proven: {SIZE // MIB} MiB went from the host through one guest to another intact, across a kill -9 of which guest B was "
-          f"told within {told:.0f} ms; no committed record lost, nothing left behind.{PLAIN}")
+    print(f"\n{BOLD}Proven: {SIZE // MIB} MiB went from the host through one guest to another intact, across a kill -9 of which "
+          f"guest B was told within {told:.0f} ms; no committed record lost, nothing left behind.{PLAIN}")
 
 
 def main():

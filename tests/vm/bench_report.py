@@ -13,8 +13,8 @@ NAMES = {
     "serial": "virtio-serial",
 }
 ENOUGH_ROUNDS = 5
-# More of the machine's processors that others used, or the hypervisor took, and a measurement is spoilt; more of those, and its round is;
-# more of these, and nothing is concluded. As tests/bench has it.
+# More of the machine's processors that others used, or the hypervisor took, and a measurement is spoilt; more of those, and its
+# round is; more of these, and nothing is concluded. As tests/bench has it.
 OTHERS_MOST = 0.1
 SPOILT_MOST = 0.1
 NOISY_MOST = 1 / 3
@@ -129,8 +129,8 @@ def show(found):
         print(f"| {what} | {goal} | {figure} | {verdict} |")
     print(f"\nNoise: others used {percent(found, 'others')} of the processors, the hypervisor took {percent(found, 'stolen')}; "
           f"load {min(found['loads']):.1f} to {max(found['loads']):.1f}; {found['repeated']} measurements repeated, "
-          f"{sum(spoilt for _, spoilt in rounds)} of {count * len(found['rows'])} disturbed nevertheless, {sum(one for one, _ in rounds)} of "
-          f"{count} rounds noisy" + (": nothing can be concluded" if noisy else ""))
+          f"{sum(spoilt for _, spoilt in rounds)} of {count * len(found['rows'])} disturbed nevertheless, "
+          f"{sum(one for one, _ in rounds)} of {count} rounds noisy" + (": nothing can be concluded" if noisy else ""))
     return noisy
 
 

@@ -44,7 +44,8 @@ class Pair:
 
     def ctl(self, *words):
         """Runs vshmctl on the host: its output."""
-        done = subprocess.run([self.bin + "/vshmctl", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env, check=False)
+        done = subprocess.run([self.bin + "/vshmctl", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env,
+                              check=False)
         if done.returncode:
             raise guest.Failed(f"vshmctl {' '.join(words)}: {done.stderr.decode()}")
         return done.stdout.decode()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Death: of a process inside a guest, timed; of a whole guest in mid-stream, or with lent blocks in its hands; and going on afterwards."""
+"""Death: of a process inside a guest, timed; of a whole guest in mid-stream, or with lent blocks in its hands; and going on."""
 import mmap
 import os
 import signal
@@ -140,7 +140,7 @@ class Death(world.Case):
         return sum(pool["blocks_lent"] for pool in self.show()["pools"])
 
     def dies(self, one, peer):
-        """Its QEMU is killed. A server sees it, and that is a fence; else it is suspect, for ever, and an operator has to say it."""
+        """Its QEMU is killed. A server sees it, and that is a fence; else it is suspect for ever, and an operator has to say it."""
         lent = self.lent()
         one.kill()
         if self.uri == self.region:

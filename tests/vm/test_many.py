@@ -26,8 +26,8 @@ class Many(world.Case):
         """All was taken, and each block is home, as anybody can see; the giver stays."""
         for said in takers:
             self.assertEqual(said, f"took {COUNT}, then: end of stream\n")
-        pool = self.eventually(lambda: next((pool for pool in self.show()["pools"] if pool["name"] == ring and not pool["blocks_lent"]),
-                                            None))
+        pool = self.eventually(lambda: next((pool for pool in self.show()["pools"]
+                                             if pool["name"] == ring and not pool["blocks_lent"]), None))
         self.assertEqual(pool["used"], 0)
 
     def host_gives(self, one, two, uri, ring="down"):

@@ -163,7 +163,8 @@ static int give_back(struct vshm_consumer *consumer, struct kept kept[], unsigne
 	return 0;
 }
 
-static int take_one(struct vshm_consumer *consumer, const struct vshm_view *view, uint64_t counter, struct kept kept[], unsigned *count)
+static int take_one(struct vshm_consumer *consumer, const struct vshm_view *view, uint64_t counter, struct kept kept[],
+		    unsigned *count)
 {
 	const struct kept one = {view->data, view->size, counter};
 
