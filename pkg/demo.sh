@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Shows libvshm on real files of this machine: streams them from one process to another through shared memory, compares
 # with a pipe and a socket, lends large frames to two viewers, measures round trips, kills the producer in mid-stream, twice,
-# and finishes. Leaves nothing behind.
+# and finishes. Leaves nothing behind. With --vm it shows the same between two virtual machines (demo-vm.py).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -70,7 +70,7 @@ thousands() { # 1234567 as 1 234 567
 
 prepare() {
 	local started=$SECONDS
-	printf '%slibvshm: two processes, one memory%s\n\n' "$bold" "$plain"
+	printf '%slibvshm: two %s, one memory%s\n\n' "$bold" "$1" "$plain"
 	pkg/install-deps.sh
 	mkdir -p build/release
 	say "building the release preset in build/release ..."
@@ -79,6 +79,9 @@ prepare() {
 		fail "the build (build/release/demo.log)"
 	fi
 	say "built in $((SECONDS - started)) s"
+}
+
+make_scratch() {
 	scratch=$(mktemp -d "${TMPDIR:-/tmp}/vshm-demo.XXXXXX")
 	export VSHM_RUN_DIR=$scratch/run # instead of /run/vshm, which belongs to root
 	mkdir "$scratch/run"
@@ -279,7 +282,29 @@ finish() {
 	[ -z "$left" ] || fail "left behind: $left"
 }
 
-prepare
+usage() {
+	cat <<-'EOF'
+	usage: demo.sh [--vm]
+	  Shows libvshm between processes of this machine, or, with --vm, between two virtual machines that it boots (no KVM needed).
+	  Exit status 77: not possible here.
+	EOF
+}
+
+case ${1-} in
+'') ;;
+--help) usage; exit 0 ;;
+--vm)
+	pkg/install-deps.sh --vm 2>/dev/null || true # what is missing then is said in the next line
+	pkg/demo-vm.py --check
+	prepare "virtual machines"
+	pkg/demo-vm.py --bin "$bin"
+	exit
+	;;
+*) usage >&2; exit 2 ;;
+esac
+
+prepare processes
+make_scratch
 make_tar
 region_from_file
 whole_stream

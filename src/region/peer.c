@@ -55,7 +55,7 @@ static int process_gone(const struct vshm_region *region, const struct vshm_iden
 	return vshmi_process_gone(identity->pid, identity->start_ticks);
 }
 
-static bool rebooted(const struct vshm_region *region, const struct vshm_identity *identity)
+bool vshmi_peer_rebooted(const struct vshm_region *region, const struct vshm_identity *identity)
 {
 	static const uint8_t none[16];
 
@@ -89,7 +89,7 @@ static enum vshm_peer_state examine_living(struct vshm_region *region, struct vs
 	}
 	if (still || !(identity->ways & VSHM_WAY_KEEPER)) {
 		/* machine ids can be cloned with a disk image: believe in a reboot only when no heart beats */
-		if (process_gone(region, identity) > 0 || (still && rebooted(region, identity)))
+		if (process_gone(region, identity) > 0 || (still && vshmi_peer_rebooted(region, identity)))
 			return VSHM_PEER_FENCED;
 	}
 	if (still && identity->beat_ms)

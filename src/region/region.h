@@ -354,6 +354,8 @@ void vshmi_peer_note_doorbell(struct vshmi_peer *peer, const struct vshm_identit
 void vshmi_peer_restart_leases(struct vshm_region *region);
 
 bool vshmi_peer_same_kernel(const struct vshm_region *region, const struct vshm_identity *identity);
+/* Was that written by this machine before it was rebooted, as far as machine ids tell? */
+bool vshmi_peer_rebooted(const struct vshm_region *region, const struct vshm_identity *identity);
 
 /* Rings a peer's doorbell: a hint that something changed. Never blocks, any thread. */
 void vshmi_peer_ring(struct vshm_region *region, vshm_peer peer);

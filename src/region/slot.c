@@ -9,7 +9,7 @@
 
 enum readiness {
 	READY,
-	SOON,  /* died but not fenced, or still drained */
+	SOON,  /* died but not fenced, or still drained, or ours before a reboot, which a lease will tell */
 	TAKEN, /* in use, or not ours to write */
 };
 
@@ -73,6 +73,16 @@ static bool still_drained(struct vshm_region *region, vshm_peer peer)
 	       (vshmi_directory_visit(region, refers_to_slot, &drain) || unread_there(region, peer));
 }
 
+/* The same machine after a reboot gets its own slot again, before any other is taken. */
+static bool was_ours(struct vshm_region *region, vshm_peer peer)
+{
+	struct vshm_identity identity;
+	struct vshm_fault fault;
+
+	return region->peer[peer].section && !vshmi_identity_read(region->peer[peer].section, &identity, &fault) &&
+	       vshmi_peer_rebooted(region, &identity) && vshmi_load32(&region->peer[peer].section->alive);
+}
+
 /* `*before`: what the alive word said when this was found out; the claim replaces exactly that. */
 static enum readiness slot_readiness(struct vshm_region *region, vshm_peer peer, bool patient, uint32_t *before)
 {
@@ -88,20 +98,8 @@ static enum readiness slot_readiness(struct vshm_region *region, vshm_peer peer,
 	case VSHM_PEER_DIED:
 		return SOON;
 	default:
-		return TAKEN;
+		return was_ours(region, peer) ? SOON : TAKEN;
 	}
-}
-
-/* The same machine after a reboot gets its own slot again, before any other is taken. */
-static bool was_ours(struct vshm_region *region, vshm_peer peer)
-{
-	struct vshm_identity identity;
-	struct vshm_fault fault;
-
-	return region->peer[peer].section && !vshmi_identity_read(region->peer[peer].section, &identity, &fault) &&
-	       identity.incarnation && !memcmp(identity.machine_id, region->host.machine_id, 16) &&
-	       memcmp(identity.boot_id, region->host.boot_id, 16) &&
-	       vshmi_load32(&region->peer[peer].section->alive);
 }
 
 /* Does the kernel mark the alive word when this process dies? It does so by a compare-and-swap. */

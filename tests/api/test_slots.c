@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Slots: claiming one, asking for one, none left, coming back, observers, eviction. */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -438,6 +439,57 @@ START_TEST(segment_of_a_liar)
 }
 END_TEST
 
+/* Everything of a section but its directory, as a file has it. */
+struct header {
+	unsigned char bytes[VSHM_SECTION_CHANGES];
+};
+
+static void header_move(const struct world *w, const struct vshm_peer_info *peer, struct header *header, bool write)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	world_segment_path(w, 1, path, sizeof(path));
+	f = fopen(path, "r+");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fseek(f, (long)peer->offset, SEEK_SET), 0);
+	ck_assert_uint_eq(write ? fwrite(header, sizeof(*header), 1, f) : fread(header, sizeof(*header), 1, f), 1);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+/* What a machine leaves in slot 1 when it is switched off: a slot that is in use, and a heart that stands still. */
+static void switch_off(const struct world *w, struct vshm_peer_info *peer, struct header *header)
+{
+	struct vshm_region *r = world_open(w, 1);
+
+	ck_ok(vshm_region_peer(r, 1, peer));
+	header_move(w, peer, header, false);
+	header->bytes[offsetof(struct vshm_identity, boot_id)] ^= 1;
+	ck_ok(vshm_region_close(r));
+}
+
+START_TEST(again_after_a_reboot)
+{
+	struct vshm_peer_info peer = VSHM_PEER_INFO_INIT;
+	struct header header;
+	char why[VSHM_WHY_SIZE];
+	struct world w;
+
+	if (access("/etc/machine-id", R_OK))
+		return;
+	world_create(&w, _i, 2, 65536);
+	switch_off(&w, &peer, &header);
+	header_move(&w, &peer, &header, true);
+	ck_ok(try_open(&w, 1, 0, why));
+	ck_ok(try_open(&w, 1, 0, why));
+
+	header.bytes[offsetof(struct vshm_identity, machine_id)] ^= 1; /* another machine's */
+	header_move(&w, &peer, &header, true);
+	ck_is(try_open(&w, 1, 0, why), -EBUSY);
+	world_destroy(&w);
+}
+END_TEST
+
 Suite *suite_slots(void)
 {
 	Suite *s = suite_create("slots");
@@ -455,6 +507,7 @@ Suite *suite_slots(void)
 	add_everywhere(tc, observer_takes_nothing);
 	add_everywhere(tc, observer_writes_nothing);
 	tcase_add_loop_test(tc, no_keeper, 0, 1); /* takes longer than a lease */
+	tcase_add_loop_test(tc, again_after_a_reboot, 0, 1); /* the same */
 	add_everywhere(tc, segment_not_there_yet);
 	add_everywhere(tc, segment_twice);
 	add_everywhere(tc, segment_of_a_liar);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Our programs for the guests' architecture: the host's own, or built by the preset for the other one.
 
-What vshmctl needs there comes from Debian's packages, unpacked in the cache.
+What they need there comes from Debian's packages, unpacked in the cache.
 """
 import hashlib
 import os
@@ -13,6 +13,7 @@ import kernel
 
 SOURCE = os.environ.get("VSHM_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PRESET = {"aarch64": "cross-aarch64"}
+TARGETS = ("vshmctl", "vm-trips", "vm-crowd", "vm-mark", "vm-scribble")
 PACKAGES = ("libjson-c5", "libjson-c-dev", "libinih1", "libinih-dev", "libudev1", "libudev-dev", "libpci3", "libpci-dev", "zlib1g")
 
 
@@ -30,8 +31,8 @@ def programs(arch, native):
     env.pop("CC", None)
     flags = f"-L{libraries} -Wl,-rpath-link,{libraries} -Wl,-rpath-link,{root}/lib/{triplet}"
     for words in (["--preset", PRESET[arch], "-B", build, "-DVSHM_BUILD_CLI=ON", "-DVSHM_BUILD_DISCOVER=ON",
-                   f"-DCMAKE_EXE_LINKER_FLAGS={flags}", f"-DCMAKE_SHARED_LINKER_FLAGS={flags}"],
-                  ["--build", build, "--target", "vshmctl"]):
+                   "-DVSHM_BUILD_GUEST_PROGRAMS=ON", f"-DCMAKE_EXE_LINKER_FLAGS={flags}", f"-DCMAKE_SHARED_LINKER_FLAGS={flags}"],
+                  ["--build", build, "--target", *TARGETS]):
         done = subprocess.run(["cmake", *words], cwd=SOURCE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
             raise RuntimeError(f"cmake {' '.join(words)}\n{done.stdout.decode('utf-8', 'replace')[-3000:]}")

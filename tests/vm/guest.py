@@ -72,12 +72,13 @@ class Guest:
     """`devices`: arguments of QEMU. `programs`: {place: file}, with their libraries. `files`: {place: bytes}.
 
     `modules`: names, in addition to what the harness and `vfio` need. `kernel_args`: words of the kernel's command line.
-    `keep`: a folder where console and QEMU's messages stay. `wait=False`: boots meanwhile; up() waits for it.
+    `keep`: a folder where console and QEMU's messages stay. `first`: a command to begin with.
+    `wait=False`: boots meanwhile; up() waits for it.
     """
 
     def __init__(self, arch="x86_64", devices=(), programs=None, files=None, vfio=False, memory=256, roots=(), shell=False,
-                 modules=(), kernel_args="", keep=None, wait=True):
-        self.arch, self.shell, self.keep = arch, shell, keep
+                 modules=(), kernel_args="", keep=None, first="", wait=True):
+        self.arch, self.shell, self.keep, self.first = arch, shell, keep, first
         self.work = tempfile.mkdtemp(prefix="vshm-vm-")
         self.process = self.port = self.boot = None
         self.running, self.number = {}, 0
@@ -155,8 +156,10 @@ class Guest:
         threading.Thread(target=self.listen, daemon=True).start()
 
     def up(self):
-        """Waits until it performs commands."""
+        """Waits until it performs commands, and has performed the first."""
         self.boot.wait(BOOT_SECONDS)
+        if self.first:
+            self.run(self.first)
 
     def listen(self):
         """Answers, until QEMU is gone."""

@@ -4,8 +4,6 @@ import hashlib
 import os
 import subprocess
 
-import guest
-import kernel
 import world
 from world import runner
 
@@ -14,14 +12,12 @@ PAGES = MIB // 4096
 HONEST, HOSTILE, FIRST, SECOND = range(4)  # two guests, two peers of the host
 SECTION = 0x10000  # in a segment, behind the page of the superblock
 DATA = SECTION + 0x10000  # the rings, behind what names them
-HERE = os.path.dirname(os.path.abspath(__file__))
 
-
-def compiled(source, program):
-    """For the guests, and needs no library there."""
-    compiler = "cc" if world.ARCH == os.uname().machine else world.ARCH + "-linux-gnu-gcc"
-    subprocess.run([compiler, "-O1", "-static", "-o", program, os.path.join(HERE, source)], check=True)
-    return program
+# Of the devices of a guest the last has the doorbells; the first is its own segment.
+DEVICES = """; grep -l 0x1110 /sys/bus/pci/devices/*/device | cut -d/ -f6 >/tmp/all
+head -n 4 /tmp/all >/tmp/S; B=$(tail -n 1 /tmp/all)
+echo vfio-pci >/sys/bus/pci/devices/$B/driver_override; echo $B >/sys/bus/pci/drivers_probe
+echo "split:$(tr '\\n' ',' </tmp/S | sed 's/,$//')?doorbell=$B" >/tmp/U"""
 
 
 class Split(world.Case):
@@ -35,24 +31,11 @@ class Split(world.Case):
         self.start("serve", "--socket", self.socket, "--path", self.shm + "/bells", stderr=subprocess.DEVNULL)
         self.eventually(lambda: os.path.exists(self.socket))
 
-    def machine(self, peer, **programs):
+    def machine(self, peer):
         """A guest that is this peer, as vshmctl tells QEMU; it boots meanwhile."""
         args = self.ctl("qemu-args", "split", "--peer", str(peer), "--socket", self.socket).decode()
         words = [word.strip("'") for line in args.splitlines() for word in line.split(" ", 1)]
-        programs["vshmctl"] = os.path.join(self.programs, "vshmctl")
-        one = guest.Guest(world.ARCH, words, {"bin/" + name: path for name, path in programs.items()}, roots=self.roots, vfio=True,
-                          wait=False)
-        self.addCleanup(one.close)
-        return one
-
-    @staticmethod
-    def ready(*guests):
-        """Of the devices the last has the doorbells; the first is the machine's own segment."""
-        for one in guests:
-            one.up()
-            one.run("grep -l 0x1110 /sys/bus/pci/devices/*/device | cut -d/ -f6 >/tmp/all; head -n 4 /tmp/all >/tmp/D; "
-                    "B=$(tail -n 1 /tmp/all); echo vfio-pci >/sys/bus/pci/devices/$B/driver_override; echo $B >/sys/bus/pci/drivers_probe; "
-                    "echo \"split:$(tr '\\n' ',' </tmp/D | sed 's/,$//')?doorbell=$B\" >/tmp/U")
+        return self.guest(*words, vfio=True, then=DEVICES, wait=False)
 
     def segments(self):
         """The bytes of all of them."""
@@ -70,10 +53,10 @@ class Split(world.Case):
 
     def test_hostile(self):
         """Who writes to all that it can reach spoils its own segment and its own rings, and nothing else."""
-        scribble = compiled("scribble.c", self.shm + "/scribble")
-        honest, hostile = self.machine(HONEST), self.machine(HOSTILE, scribble=scribble)
-        self.ready(honest, hostile)
-        everywhere = "scribble {} $(sed 's|.*|/sys/bus/pci/devices/&/resource2|' /tmp/D)"
+        honest, hostile = self.machine(HONEST), self.machine(HOSTILE)
+        honest.up()
+        hostile.up()
+        everywhere = "vm-scribble {} $(sed 's|.*|/sys/bus/pci/devices/&/resource2|' /tmp/S)"
 
         # nobody else is at work: not a byte of theirs changes, and all of its own, the superblock too
         before = self.segments()
@@ -110,7 +93,7 @@ class Split(world.Case):
     def test_wrong_order(self):
         """Another peer's device first: what is written into it does not stay, and that is said."""
         one = self.machine(HONEST)
-        self.ready(one)
+        one.up()
         one.run("sed 's/split:\\([^,]*\\),\\([^,]*\\)/split:\\2,\\1/' /tmp/U >/tmp/V")
         refused = one.begin("echo x | vshmctl send $(cat /tmp/V) ring").wait()
         print(refused.output.strip())

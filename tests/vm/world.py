@@ -20,7 +20,9 @@ BIN = os.environ.get("VSHM_BIN", "")
 ARCH = os.environ.get("VSHM_VM_ARCH", "x86_64")
 
 LONG = 60
-PROGRAMS = ("vshmctl",)
+PROGRAMS = ("vshmctl", "vm-crowd", "vm-mark", "vm-scribble")
+DEVICE = "grep -l 0x1110 /sys/bus/pci/devices/*/device | cut -d/ -f6 | head -n 1 >/tmp/D; test -s /tmp/D"
+VFIO = "; D=$(cat /tmp/D); echo vfio-pci >/sys/bus/pci/devices/$D/driver_override; echo $D >/sys/bus/pci/drivers_probe"
 
 
 class Case(unittest.TestCase):
@@ -49,8 +51,8 @@ class Case(unittest.TestCase):
         self.assertEqual(done.returncode, 0, (args, done.stderr))
         return done.stdout
 
-    def start(self, *args, **options):
-        process = subprocess.Popen([BIN + "/vshmctl", *args], env=self.env, **options)
+    def start(self, *args, program="vshmctl", **options):
+        process = subprocess.Popen([os.path.join(BIN, program), *args], env=self.env, **options)
         self.addCleanup(self.end, process)
         return process
 
@@ -82,13 +84,12 @@ class Case(unittest.TestCase):
 
     # ---- guests ----
 
-    def guest(self, *devices, more_programs=None, **options):
-        """A guest with vshmctl, whose shell knows the address of its ivshmem device as $D."""
+    def guest(self, *devices, then="", more_programs=None, **options):
+        """A guest with our programs, which keeps the address of its ivshmem device in /tmp/D. `then`: more to begin with."""
         programs = {"bin/" + name: os.path.join(self.programs, name) for name in PROGRAMS}
         programs.update(more_programs or {})
-        one = guest.Guest(ARCH, devices, programs, roots=self.roots, **options)
+        one = guest.Guest(ARCH, devices, programs, roots=self.roots, first=DEVICE + then, **options)
         self.addCleanup(one.close)
-        one.run("grep -l 0x1110 /sys/bus/pci/devices/*/device | cut -d/ -f6 >/tmp/D; test -s /tmp/D")
         return one
 
     def plain(self, *devices, **options):
@@ -96,10 +97,17 @@ class Case(unittest.TestCase):
         words = [word.strip("'") for line in args.splitlines() for word in line.split(" ", 1)]
         return self.guest(*words, *devices, **options)
 
-    def doorbell(self, path):
-        one = self.guest("-chardev", f"socket,id=s,path={path}", "-device", "ivshmem-doorbell,chardev=s,vectors=1", vfio=True)
-        one.run("D=$(cat /tmp/D); echo vfio-pci >/sys/bus/pci/devices/$D/driver_override; echo $D >/sys/bus/pci/drivers_probe")
-        return one
+    def doorbell(self, path, *devices, **options):
+        return self.guest("-chardev", f"socket,id=s,path={path}", "-device", "ivshmem-doorbell,chardev=s,vectors=1", *devices,
+                          vfio=True, then=VFIO, **options)
+
+    @staticmethod
+    def together(start):
+        """Two guests, by what starts one, that boot at the same time."""
+        both = start(wait=False), start(wait=False)
+        for one in both:
+            one.up()
+        return both
 
 
 def in_guest(command, peer):
