@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory for a server. A file is opened and not looked into. A memfd is formatted by making the region as a file first,
+ * Memory for a server. A file is opened, and looked at only to know whether it is a region. A memfd is formatted by making the region as a file first,
  * whose name goes at once, and copying that: regions are made by name only.
  */
 #include "memory.h"
@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vshm/error.h>
+#include <vshm/layout.h>
+#include <vshm/region.h>
 
 #define PIECE 65536u
 #define STAND_IN 4096u
@@ -132,4 +134,28 @@ int memory_open(const struct plan *plan, uint64_t *size)
 	*size = STAND_IN;
 	int fd = make_memfd(plan, *size);
 	return fd < 0 ? fd : seal(plan, fd);
+}
+
+/* Whoever has had the file could have written anything there: the library checks it. */
+static bool is_flat_region(const struct plan *plan)
+{
+	struct vshm_open_options options = VSHM_OPEN_OPTIONS_INIT;
+	struct vshm_region_info info = VSHM_REGION_INFO_INIT;
+	struct vshm_region *region;
+	char uri[PATH_MAX + 32];
+	int length = snprintf(uri, sizeof(uri), "file:%s", plan->path);
+	if (plan->owner.uid != UINT32_MAX)
+		(void)snprintf(uri + length, sizeof(uri) - (size_t)length, "?owner=%u", (unsigned)plan->owner.uid);
+	options.flags = VSHM_OPEN_OBSERVE | VSHM_OPEN_GUARD;
+	if (vshm_region_open(uri, &options, &region, NULL))
+		return false;
+	bool flat = !vshm_region_info(region, &info) && info.profile == VSHM_FLAT;
+	(void)vshm_region_close(region);
+	return flat;
+}
+
+uint64_t memory_pages(const struct plan *plan)
+{
+	bool flat = !plan->split && (plan->memfd || is_flat_region(plan));
+	return flat ? VSHM_SERVER_OFFSET : 0;
 }

@@ -221,6 +221,7 @@ static int open_server(struct serving *serving, int memory, uint32_t first_id)
 	char why[VSHM_WHY_SIZE] = "";
 	fill_options(serving, &options);
 	options.first_id = first_id;
+	options.pages_offset = memory_pages(&serving->plan);
 	int listener = service_socket(serving->plan.socket);
 	int rc = listener >= 0 ? vshm_server_adopt(listener, memory, &options, &serving->server, why)
 			       : vshm_server_open(serving->plan.socket, memory, &options, &serving->server, why);

@@ -190,11 +190,13 @@ struct vshm_peer_info {
 	uint32_t same_kernel;
 	uint64_t ring_bytes; /* of its section used by rings, pools, and return rings of lent blocks */
 	char label[VSHM_NAME_SIZE];
+	/* of the ivshmem server whose client it is: two of different lives cannot ring each other. 0: not known; VSHM_LIFE_OVER in layout.h */
+	uint64_t server_life;
 };
 #define VSHM_PEER_INFO_INIT                                                                        \
 	{                                                                                          \
 		sizeof(struct vshm_peer_info), VSHM_PEER_FREE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			0, {0}                                                                     \
+			0, {0}, 0                                                                  \
 	}
 
 /*

@@ -18,7 +18,7 @@ LAYERS = {
     "region": ("transport", "ring", "pool", "wire", "shared", "os", "base"),
     "wait": ("shared", "os", "base"),
     "end": ("wait", "region", "ring", "pool", "wire", "shared", "os", "base"),
-    "server": ("os", "base"),
+    "server": ("wire", "shared", "os", "base"),
 }
 
 # These build without an operating system; no header beyond what a freestanding compiler or any C library has.
