@@ -3,6 +3,7 @@
 """serve: an ivshmem server from options and config files, as its clients and as systemd see it."""
 import array
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -245,6 +246,93 @@ class Options(Serve):
             self.says(f"client {number} dropped", "it sent something")
             self.assertEqual([honest.hear()[0], honest.hear()[0]], [number, number])
         self.assertEqual(len(os.listdir(f"/proc/{child.pid}/fd")), fds)
+
+
+class Pages(Serve):
+    """What the server tells of its clients in the memory: vshm_layout(5)."""
+
+    def pages(self, path=None):
+        with open(path or self.path(), "rb") as file:
+            file.seek(4096)
+            page = file.read(20480)
+        return page[:8], page[8:16], lambda id: page[4096 + id // 4] >> 2 * (id % 4) & 3
+
+    def test_who_is_there(self):
+        self.region()
+        args = ("--socket", self.sock(), "--path", self.path())
+        child = self.serve(*args)
+        first, second, third = (self.client() for _ in range(3))
+        second.close()
+        self.says("client 1 left")
+        third.socket.send(b"x")
+        self.says("client 2 dropped")
+        magic, life, state = self.pages()
+        self.assertEqual((magic, [state(id) for id in range(5)]), (b"VSHMSRV1", [1, 2, 3, 0, 0]))
+        self.ok("check", self.path())
+        child.kill()
+        child.wait()
+        self.serve(*args)
+        self.assertNotEqual(self.pages()[1], life)
+        self.assertEqual([self.pages()[2](id) for id in range(5)], [0] * 5)
+        first.close()
+
+    def test_memory_of_others(self):
+        """What is no flat region is left alone."""
+        data = ctl.noise(1 << 16)
+        path = self.write("foreign", data)
+        child = self.serve("--socket", self.sock(), "--path", path)
+        self.client().close()
+        self.says("client 0 left")
+        self.stop(child)
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(), data)
+
+    def test_memory_without_a_path(self):
+        self.serve("--memfd", "--size", "1M", "--socket", self.sock())
+        client = self.client()
+        self.assertEqual(os.pread(client.memory, 8, 4096), b"VSHMSRV1")
+        self.assertEqual(os.pread(client.memory, 1, 8192), b"\x01")
+
+    def test_cut_off(self):
+        """Each client can do that, to the others too; the server goes on."""
+        self.region()
+        child = self.serve("--socket", self.sock(), "--path", self.path())
+        client = self.client()
+        os.ftruncate(client.memory, 0)
+        self.client().close()
+        self.says("client 1 left")
+        self.client()
+        self.stop(child)
+
+    def ask(self, peers):
+        """Round trips of which both sides sleep: the JSON of ping, and how many were as late as a re-check."""
+        asked = json.loads(self.ok("ping", f"server:{self.sock()}?peer={peers}", "--count", "50", "--sleep", "--interval", "0.002", "--json").out)
+        return asked["trips"], sum(bucket["trips"] for bucket in asked["buckets"] if bucket["from_ns"] >= 90e6)
+
+    def test_two_lives(self):
+        """Clients of the server before and after its restart cannot ring each other: `show` says so, and they look often enough."""
+        self.region()
+        args = ("--socket", self.sock(), "--path", self.path())
+        uri = "server:" + self.sock()
+        child = self.serve(*args)
+        answering = self.start("ping", uri + "?peer=0", "--answer", "--sleep", "--quiet")
+        other = self.start("recv", uri + "?peer=1", "other", self.scratch + "/other")
+        both = self.await_show(self.path(), lambda seen: len(seen["waiting"]) == 2)
+        self.assertEqual([both["peers"][peer]["can_wake"] for peer in (0, 1)], [[1], [0]])
+        self.assertEqual(self.ask(2)[0], 50)
+        child.kill()
+        child.wait()
+        self.serve(*args)
+        late = self.start("recv", uri + "?peer=3", "late", self.scratch + "/late")
+        seen = self.await_show(self.path(), lambda seen: len(seen["waiting"]) == 3)
+        self.assertEqual([seen["peers"][peer]["can_wake"] for peer in (0, 1, 3)], [[1], [0], []])
+        self.assertEqual([peer["state"] for peer in seen["peers"]], ["live", "live", "free", "live"])
+        trips, rechecks = self.ask(2)
+        self.assertEqual(trips, 50)
+        self.assertLess(rechecks, 25)
+        for child in (answering, other, late):
+            child.kill()
+            child.wait()
 
 
 class Files(Serve):
