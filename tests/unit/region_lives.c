@@ -9,6 +9,7 @@
 #include <vshm/vshm.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -181,6 +182,148 @@ START_TEST(split_regions_have_no_such_pages)
 }
 END_TEST
 
+static char place[280]; /* of the server */
+
+static void serve_for_ever(uint32_t first_id)
+{
+	struct vshm_server_options options = VSHM_SERVER_OPTIONS_INIT;
+	struct vshm_server *server;
+	int fd = open(uri + 5, O_RDWR | O_CLOEXEC);
+	struct pollfd ready;
+
+	options.first_id = first_id;
+	options.pages_offset = VSHM_SERVER_OFFSET;
+	if (vshm_server_open(place, fd, &options, &server, NULL))
+		_exit(1);
+	ready = (struct pollfd){.fd = vshm_server_fd(server), .events = POLLIN};
+	while (poll(&ready, 1, -1) < 0 || !vshm_server_dispatch(server))
+		;
+	_exit(1);
+}
+
+/* A server of that region in a child process. */
+static pid_t serve(uint32_t first_id)
+{
+	uint64_t before = vshmi_server_life(pages);
+	pid_t pid;
+
+	snprintf(place, sizeof(place), "%s/socket", support_dir());
+	pid = support_fork();
+	if (!pid)
+		serve_for_ever(first_id);
+	for (int64_t give_up = support_now_ns() + SUPPORT_LONG; vshmi_server_life(pages) == before && support_now_ns() < give_up;)
+		support_sleep_us(1000);
+	ck_assert_uint_ne(vshmi_server_life(pages), before);
+	return pid;
+}
+
+static struct vshm_region *attach_to_server(vshm_peer peer, uint32_t flags)
+{
+	struct vshm_open_options options = VSHM_OPEN_OPTIONS_INIT;
+	char text[300], why[VSHM_WHY_SIZE] = "";
+	struct vshm_region *opened;
+
+	snprintf(text, sizeof(text), "server:%s", place);
+	options.peer = peer;
+	options.flags = flags;
+	ck_assert_msg(!vshm_region_open(text, &options, &opened, why), "%s", why);
+	return opened;
+}
+
+static bool known_to(struct vshm_region *one, const struct vshm_region *other)
+{
+	return one->transport.ops->knows(&one->transport, other->transport.doorbell);
+}
+
+/* Who has no keeper reads what the server says when it looks at others: so it rings those who came later. */
+START_TEST(without_a_keeper)
+{
+	struct vshm_region *alone, *later;
+	struct vshm_producer *producer;
+	struct vshm_consumer *consumer;
+	char buffer[8];
+	size_t got;
+	pid_t pid;
+
+	begin(0);
+	pid = serve(0);
+	alone = attach_to_server(0, VSHM_OPEN_NO_KEEPER);
+	later = attach_to_server(1, 0);
+	ck_assert_uint_eq(info_of(later, 1).server_life, vshmi_server_life(pages));
+	ck_assert(!known_to(alone, later));
+	ck_ok(vshm_consumer_open(later, "r", NULL, &consumer));
+	ck_ok(vshm_producer_open(alone, "r", NULL, &producer));
+	ck_ok(vshm_producer_send(producer, "hello", 5, SUPPORT_LONG));
+	ck_ok(vshm_consumer_recv(consumer, buffer, sizeof(buffer), &got, SUPPORT_LONG));
+	ck_assert(known_to(alone, later));
+	ck_assert(!vshmi_peer_is_stranger(alone, 1));
+	ck_assert_uint_eq(info_of(alone, 1).can_wake, 1);
+	ck_ok(vshm_region_close(later));
+	for (int64_t give_up = support_now_ns() + SUPPORT_LONG;
+	     alone->transport.ops->knows(&alone->transport, 1) && support_now_ns() < give_up;)
+		(void)info_of(alone, 2);
+	ck_assert(!alone->transport.ops->knows(&alone->transport, 1));
+	ck_ok(vshm_region_close(alone));
+	support_kill(pid);
+	end();
+}
+END_TEST
+
+/* How often a consumer that waits for 300 ms looks. */
+static uint64_t looks_of(struct vshm_region *one, struct vshm_region *other, const char *name)
+{
+	struct vshm_counters before = VSHM_COUNTERS_INIT, after = VSHM_COUNTERS_INIT;
+	struct vshm_producer *producer;
+	struct vshm_consumer *consumer;
+	char buffer[8];
+	size_t got;
+
+	ck_ok(vshm_consumer_open(one, name, NULL, &consumer));
+	ck_ok(vshm_producer_open(other, name, NULL, &producer));
+	ck_ok(vshm_producer_send(producer, "hello", 5, SUPPORT_LONG));
+	ck_ok(vshm_consumer_recv(consumer, buffer, sizeof(buffer), &got, SUPPORT_LONG));
+	support_sleep_us(200000); /* several beats: each knows of the other what can be known */
+	ck_ok(vshm_consumer_counters(consumer, &before));
+	for (unsigned i = 0; i < 3; i++)
+		ck_is(vshm_consumer_recv(consumer, buffer, sizeof(buffer), &got, 100 * SUPPORT_MS), -ETIMEDOUT);
+	ck_ok(vshm_consumer_counters(consumer, &after));
+	ck_ok(vshm_consumer_close(consumer));
+	ck_ok(vshm_producer_close(producer, SUPPORT_LONG));
+	return after.sleeps - before.sleeps;
+}
+
+/* Clients of the server before and after its restart do not wait for rings that cannot come. */
+START_TEST(strangers_look_often)
+{
+	struct vshm_region *one, *friend, *stranger;
+	uint64_t life;
+	pid_t pid;
+
+	begin(0);
+	pid = serve(0);
+	one = attach_to_server(0, 0);
+	friend = attach_to_server(1, 0);
+	ck_assert_uint_le(looks_of(one, friend, "friend"), 20);
+	life = vshmi_server_life(pages);
+	support_kill(pid);
+	pid = serve(300);
+	stranger = attach_to_server(2, 0);
+	ck_assert_uint_ne(info_of(one, 2).server_life, life);
+	ck_assert_uint_eq(info_of(one, 1).server_life, life);
+	ck_assert_uint_ge(looks_of(one, stranger, "stranger"), 30);
+	ck_assert(known_to(one, friend) && known_to(friend, one));
+	ck_assert(!known_to(one, stranger) && !known_to(stranger, one));
+	ck_assert_uint_eq(info_of(one, 1).can_wake, 1);
+	ck_assert_uint_eq(info_of(one, 2).can_wake, 0);
+	ck_assert_int_eq(info_of(stranger, 0).state, VSHM_PEER_LIVE); /* out of reach, but there */
+	ck_ok(vshm_region_close(stranger));
+	ck_ok(vshm_region_close(friend));
+	ck_ok(vshm_region_close(one));
+	support_kill(pid);
+	end();
+}
+END_TEST
+
 /* ---- whose client is this peer? ---- */
 
 static struct vshm_region region;
@@ -289,6 +432,8 @@ int main(void)
 	tcase_add_test(tc, who_left_is_fenced);
 	tcase_add_test(tc, what_it_left_behind);
 	tcase_add_test(tc, split_regions_have_no_such_pages);
+	tcase_add_test(tc, without_a_keeper);
+	tcase_add_test(tc, strangers_look_often);
 	tcase_add_test(tc, a_life_of_ones_own);
 	tcase_add_loop_test(tc, strangers, 0, (int)(sizeof(pairs) / sizeof(pairs[0])));
 	tcase_add_loop_test(tc, who_is_connected_knows_better, 0, (int)(sizeof(pairs) / sizeof(pairs[0])));

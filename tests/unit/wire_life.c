@@ -3,6 +3,8 @@
 #include "unit.h"
 #include "wire/wire.h"
 
+#include <pthread.h>
+
 #define LIFE UINT64_C(0x1122334455667788)
 
 static struct vshmi_shared_server page;
@@ -69,6 +71,48 @@ START_TEST(other_lives)
 }
 END_TEST
 
+#define ROUNDS 30000
+#define LOOKS 64
+
+/* A server that is restarted all the time: in odd lives all clients left, in even ones all are there. */
+static void *restart(void *arg)
+{
+	uint32_t *done = arg;
+
+	for (uint64_t life = 1; life <= ROUNDS; life++) {
+		vshmi_server_begin(&page, life);
+		for (uint32_t i = 0; i < LOOKS; i++)
+			vshmi_server_tell(&page, 32 * i, life % 2 ? UINT64_C(0xaaaaaaaaaaaaaaaa) : UINT64_C(0x5555555555555555));
+		for (uint64_t i = 0; i < life % 1000; i++)
+			vshmi_cpu_relax();
+	}
+	__atomic_store_n(done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+START_TEST(a_look_is_of_one_life)
+{
+	uint32_t done = 0;
+	pthread_t thread;
+	unsigned found = 0;
+
+	memset(&page, 0, sizeof(page));
+	ck_ok(pthread_create(&thread, NULL, restart, &done));
+	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
+		uint64_t life = vshmi_server_life(&page);
+
+		for (uint32_t i = 0; i < LOOKS; i++) {
+			enum vshm_client_state state = vshmi_server_client(&page, life, 1024 * i);
+
+			ck_assert_int_ne(state, life % 2 ? VSHM_CLIENT_HERE : VSHM_CLIENT_LEFT);
+			found += state != VSHM_CLIENT_UNKNOWN;
+		}
+	}
+	ck_ok(pthread_join(thread, NULL));
+	printf("%u looks found something\n", found);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("wire: life");
@@ -76,6 +120,7 @@ int main(void)
 
 	tcase_add_test(tc, every_id);
 	tcase_add_test(tc, other_lives);
+	tcase_add_test(tc, a_look_is_of_one_life);
 	suite_add_tcase(suite, tc);
 	return unit_run("wire-life", suite);
 }
