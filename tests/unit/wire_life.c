@@ -4,6 +4,8 @@
 #include "wire/wire.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #define LIFE UINT64_C(0x1122334455667788)
 
@@ -71,18 +73,38 @@ START_TEST(other_lives)
 }
 END_TEST
 
-#define ROUNDS 30000
+#define LIVES 3000
 #define LOOKS 64
 
-/* A server that is restarted all the time: in odd lives all clients left, in even ones all are there. */
-static void *restart(void *arg)
+/* In odd lives all clients left, in even ones all are there. */
+static void begin_again(uint64_t life)
+{
+	vshmi_server_begin(&page, life);
+	for (uint32_t i = 0; i < LOOKS; i++)
+		vshmi_server_tell(&page, 32 * i, life % 2 ? UINT64_C(0xaaaaaaaaaaaaaaaa) : UINT64_C(0x5555555555555555));
+}
+
+/* How many looks at a life found something; none finds what another life told. */
+static unsigned look_around(void)
+{
+	uint64_t life = vshmi_server_life(&page);
+	unsigned found = 0;
+
+	for (uint32_t i = 0; i < LOOKS; i++) {
+		enum vshm_client_state state = vshmi_server_client(&page, life, 1024 * i);
+
+		ck_assert_int_ne(state, life % 2 ? VSHM_CLIENT_HERE : VSHM_CLIENT_LEFT);
+		found += state != VSHM_CLIENT_UNKNOWN;
+	}
+	return found;
+}
+
+static void *restart_for_long(void *arg)
 {
 	uint32_t *done = arg;
 
-	for (uint64_t life = 1; life <= ROUNDS; life++) {
-		vshmi_server_begin(&page, life);
-		for (uint32_t i = 0; i < LOOKS; i++)
-			vshmi_server_tell(&page, 32 * i, life % 2 ? UINT64_C(0xaaaaaaaaaaaaaaaa) : UINT64_C(0x5555555555555555));
+	for (uint64_t life = 1; life <= 10 * LIVES; life++) {
+		begin_again(life);
 		for (uint64_t i = 0; i < life % 1000; i++)
 			vshmi_cpu_relax();
 	}
@@ -90,26 +112,41 @@ static void *restart(void *arg)
 	return NULL;
 }
 
-START_TEST(a_look_is_of_one_life)
+START_TEST(a_look_while_a_life_begins)
 {
 	uint32_t done = 0;
 	pthread_t thread;
+
+	memset(&page, 0, sizeof(page));
+	ck_ok(pthread_create(&thread, NULL, restart_for_long, &done));
+	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE))
+		(void)look_around();
+	ck_ok(pthread_join(thread, NULL));
+}
+END_TEST
+
+static volatile sig_atomic_t lives;
+
+static void restart_once(int number)
+{
+	(void)number;
+	begin_again((uint64_t)lives + 1);
+	lives++;
+}
+
+/* A life begins between two loads of a look. */
+START_TEST(a_look_is_of_one_life)
+{
+	const struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
 	unsigned found = 0;
 
 	memset(&page, 0, sizeof(page));
-	ck_ok(pthread_create(&thread, NULL, restart, &done));
-	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
-		uint64_t life = vshmi_server_life(&page);
-
-		for (uint32_t i = 0; i < LOOKS; i++) {
-			enum vshm_client_state state = vshmi_server_client(&page, life, 1024 * i);
-
-			ck_assert_int_ne(state, life % 2 ? VSHM_CLIENT_HERE : VSHM_CLIENT_LEFT);
-			found += state != VSHM_CLIENT_UNKNOWN;
-		}
-	}
-	ck_ok(pthread_join(thread, NULL));
-	printf("%u looks found something\n", found);
+	ck_assert(signal(SIGALRM, restart_once) != SIG_ERR);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+	while (lives < LIVES)
+		found += look_around();
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+	ck_assert_uint_gt(found, LIVES);
 }
 END_TEST
 
@@ -120,6 +157,8 @@ int main(void)
 
 	tcase_add_test(tc, every_id);
 	tcase_add_test(tc, other_lives);
+	tcase_set_timeout(tc, 30);
+	tcase_add_test(tc, a_look_while_a_life_begins);
 	tcase_add_test(tc, a_look_is_of_one_life);
 	suite_add_tcase(suite, tc);
 	return unit_run("wire-life", suite);
