@@ -129,7 +129,7 @@ static void identity(struct vshmi_shared_section *section)
 	if (rc) {
 		check_fault(rc, &fault, sizeof(s));
 	} else if (s.incarnation) {
-		FETCH_ASSERT(s.state <= VSHM_SECTION_CLOSING && s.ways < 16);
+		FETCH_ASSERT(s.state <= VSHM_SECTION_CLOSING && s.ways < 32);
 		check_name(s.label);
 	}
 }
