@@ -81,6 +81,8 @@ static int look(struct ping *ping)
 	int rc = observe_open(uri, &region, why);
 	if (rc)
 		return -say_refused(rc, why);
+	struct vshm_region_info info = VSHM_REGION_INFO_INIT;
+	ping->alone = !vshm_region_info(region, &info) && !strcmp(info.way, "vfio");
 	trips_init(&trips, &ping->stream, ping->name);
 	bool answered = trips_answered(&trips, region);
 	for (unsigned i = 0; i < LOOKS && !answered && !stop_asked(); i++) {
@@ -109,6 +111,14 @@ static void note_companion(struct ping *ping)
 		       (int)ping->companion.pid);
 	if (ping->companion.pid)
 		stream_note(&ping->stream, line);
+}
+
+static void note_alone(struct ping *ping)
+{
+	char line[240];
+	(void)snprintf(line, sizeof(line), "nobody answers \"%s\", and through VFIO no second process of this machine can: waiting for "
+					   "vshmctl ping --answer elsewhere", ping->name);
+	stream_note(&ping->stream, line);
 }
 
 /* What was measured before a failure is shown as well. */
@@ -143,7 +153,9 @@ static int ping_somebody(struct ping *ping)
 	int answered = look(ping);
 	if (answered < 0 || stop_asked())
 		return answered < 0 ? -answered : CTL_FAILED;
-	int code = answered ? CTL_OK : companion_start(&ping->companion, answer_once, ping);
+	if (!answered && ping->alone)
+		note_alone(ping);
+	int code = answered || ping->alone ? CTL_OK : companion_start(&ping->companion, answer_once, ping);
 	if (!code)
 		code = attach_and_ask(ping);
 	companion_finish(&ping->companion);

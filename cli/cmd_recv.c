@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vshmctl recv: writev(2) takes the records straight out of the ring. */
+/* vshmctl recv: writev(2) takes the records straight out of the ring, unless that may be device memory. */
 #include "command.h"
 #include "observe.h"
 #include "say.h"
@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -28,7 +29,9 @@ struct receiver {
 	struct vshm_consumer *consumer;
 	const char *file; /* NULL: standard output */
 	int fd;
-	bool follow;
+	bool follow, copies;
+	void *aside; /* with `copies`: the record */
+	size_t aside_size;
 };
 
 /* Names of the output, and what may have become of it. */
@@ -135,19 +138,40 @@ static const char *waiting_for(struct receiver *receiver)
 	return vshm_consumer_connected(receiver->consumer) == 1 ? "waiting for data" : "waiting for a sender";
 }
 
+/* One record, copied by the library. As peek_burst; it is released already. */
+static int receive_copy(struct receiver *receiver, struct vshm_view *view)
+{
+	struct vshm_view seen;
+	int rc = vshm_consumer_peek(receiver->consumer, &seen, stream_slice(&receiver->stream));
+	if (rc)
+		return rc;
+	if (seen.size > receiver->aside_size) {
+		void *more = realloc(receiver->aside, seen.size);
+		if (!more)
+			return -ENOMEM;
+		receiver->aside = more;
+		receiver->aside_size = seen.size;
+	}
+	view->data = receiver->aside;
+	rc = vshm_consumer_recv(receiver->consumer, receiver->aside, receiver->aside_size, &view->size, 0);
+	return rc ? rc : 1;
+}
+
 /* One burst from ring to output. CTL_OK: go on; *done: it is over, and the result is the exit code. */
 static int receive_burst(struct receiver *receiver, bool *done)
 {
 	struct stream *stream = &receiver->stream;
 	struct vshm_view views[BURST];
 	char amount[TEXT_AMOUNT];
-	int count = vshm_consumer_peek_burst(receiver->consumer, views, BURST, stream_slice(stream));
+	int count = receiver->copies ? receive_copy(receiver, views) :
+				       vshm_consumer_peek_burst(receiver->consumer, views, BURST, stream_slice(stream));
 	*done = true;
 	if (count > 0) {
 		int error = write_out(receiver, views, count);
 		if (error)
 			return error == ECANCELED ? CTL_FAILED : output_failed(receiver, error);
-		(void)vshm_consumer_release(receiver->consumer);
+		if (!receiver->copies)
+			(void)vshm_consumer_release(receiver->consumer);
 		stream->progress.records += (uint64_t)count;
 		stream_moved(stream);
 		*done = stop_asked();
@@ -178,6 +202,7 @@ static int receive_all(struct receiver *receiver)
 	int rc = vshm_consumer_open(stream->region, stream->ring, &options, &receiver->consumer);
 	if (rc)
 		return say_failed("ring '%s': %s", stream->ring, stream_why(stream, rc, why));
+	receiver->copies = !stream_is_plain_memory(stream);
 	int code;
 	bool done;
 	do
@@ -187,6 +212,7 @@ static int receive_all(struct receiver *receiver)
 	if (stream->stats && !vshm_consumer_counters(receiver->consumer, &counters))
 		stream_report(stream, &counters);
 	(void)vshm_consumer_close(receiver->consumer);
+	free(receiver->aside);
 	return code;
 }
 

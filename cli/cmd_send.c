@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vshmctl send: read(2) puts the input straight into the ring. A stream that could not be read to its end is left
- * without an end, so that the receiver does not take the part for the whole.
+ * vshmctl send: read(2) puts the input straight into the ring, unless that may be device memory, which the kernel must not be
+ * asked to fill. A stream that could not be read to its end is left without an end, so that the receiver does not take the part
+ * for the whole.
  */
 #include "command.h"
 #include "observe.h"
@@ -34,6 +35,7 @@ struct sender {
 	uint64_t ring_size, record;
 	uint64_t attached; /* stream_attached() when the ring was opened */
 	bool drop, record_given;
+	void *aside; /* where input is read to instead of the ring; NULL: into the ring */
 };
 
 /* Says why a call of the producer failed. */
@@ -112,6 +114,12 @@ static ssize_t read_input(struct sender *sender, int fd, bool plain, void *data,
 	}
 }
 
+static int commit(struct sender *sender, size_t size)
+{
+	return sender->aside ? vshm_producer_send(sender->producer, sender->aside, size, 0) :
+			       vshm_producer_commit(sender->producer, size, 0);
+}
+
 /* How much to read next: of a file no more than is left, so that the end of a short one takes no room of the ring. */
 static size_t next_size(const struct sender *sender, int fd, const struct stat *plain)
 {
@@ -133,7 +141,7 @@ static int send_input(struct sender *sender, int fd, const char *name)
 		int room = wait_for_room(sender, size, &data);
 		if (room <= 0)
 			return room;
-		ssize_t got = read_input(sender, fd, plain, data, size);
+		ssize_t got = read_input(sender, fd, plain, sender->aside ? sender->aside : data, size);
 		if (got == 0)
 			return 1;
 		if (got < 0 && stop_asked())
@@ -144,7 +152,7 @@ static int send_input(struct sender *sender, int fd, const char *name)
 				(void)say_failed("%s: %s: the stream is left without an end", name, strerror(errno));
 			return -1;
 		}
-		int rc = vshm_producer_commit(sender->producer, (size_t)got, 0);
+		int rc = commit(sender, (size_t)got);
 		if (rc) {
 			(void)producer_failed(sender, rc);
 			return -1;
@@ -226,7 +234,10 @@ static int open_producer(struct sender *sender)
 	size_t quarter = (most + VSHM_RECORD_HEADER) / 4 - VSHM_RECORD_HEADER;
 	if (!sender->record_given && sender->record > quarter)
 		sender->record = quarter;
-	return CTL_OK;
+	if (stream_is_plain_memory(&sender->stream))
+		return CTL_OK;
+	sender->aside = malloc(sender->record);
+	return sender->aside ? CTL_OK : say_failed("out of memory");
 }
 
 /* Did anybody listen, or may have? To ask the ring itself takes room in it. */
@@ -327,9 +338,11 @@ static int attach_and_send(struct sender *sender, char **files, const int *input
 	if (code)
 		return code;
 	code = open_producer(sender);
-	if (!code)
-		return send_all(sender, files, inputs, count);
-	(void)vshm_region_close(sender->stream.region);
+	if (code)
+		(void)vshm_region_close(sender->stream.region);
+	else
+		code = send_all(sender, files, inputs, count);
+	free(sender->aside);
 	return code;
 }
 

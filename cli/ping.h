@@ -14,6 +14,7 @@ struct ping {
 	enum trip_mode mode;
 	uint64_t size;
 	bool answers, json;
+	bool alone; /* the region lets one process of this machine in, so that none can be started to answer */
 	uint64_t elapsed_ns;
 	struct histogram histogram;
 };

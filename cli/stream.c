@@ -84,6 +84,12 @@ int stream_open(struct stream *stream, const char *verb)
 	return CTL_OK;
 }
 
+bool stream_is_plain_memory(const struct stream *stream)
+{
+	struct vshm_region_info info = VSHM_REGION_INFO_INIT;
+	return !vshm_region_info(stream->region, &info) && info.facts & VSHM_FACT_RMW;
+}
+
 int64_t stream_slice(const struct stream *stream)
 {
 	if (stream->timeout_ns >= 0 && stream->timeout_ns < STREAM_SLICE_NS)

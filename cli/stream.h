@@ -58,6 +58,9 @@ int stream_take_target(struct stream *stream, char **arguments);
 /* Attaches. An exit code. */
 int stream_open(struct stream *stream, const char *verb);
 
+/* May the kernel read from, and write to, the region's memory? Not where that may be device memory. */
+bool stream_is_plain_memory(const struct stream *stream);
+
 /* How long the next call may wait. */
 int64_t stream_slice(const struct stream *stream);
 

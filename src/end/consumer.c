@@ -603,7 +603,9 @@ int vshm_consumer_recv(struct vshm_consumer *c, void *data, size_t size, size_t 
 	if (view.size > size)
 		return vshmi_region_fail(c->end.region, -EMSGSIZE, "ring %s: the next record has %zu bytes, the buffer %zu",
 					 c->end.name, view.size, size);
-	if (view.size)
+	if (VSHMI_UNLIKELY(!vshmi_region_is_atomic(c->end.region)))
+		vshmi_copy_in_words(data, view.data, view.size);
+	else if (view.size)
 		vshmi_copy_in(data, view.data, view.size);
 	vshmi_fence_acquire();
 	if (!vshmi_rx_bound(&c->rx)) /* the slot was given up under this consumer: what was copied may be another's */

@@ -616,7 +616,9 @@ int vshm_producer_send(struct vshm_producer *p, const void *data, size_t size, i
 	rc = vshm_producer_reserve(p, size, &room, timeout_ns);
 	if (rc)
 		return rc;
-	if (size)
+	if (VSHMI_UNLIKELY(!vshmi_region_is_atomic(p->end.region)))
+		vshmi_copy_out_words(room, data, size);
+	else if (size)
 		vshmi_copy_out(room, data, size);
 	return vshm_producer_commit(p, size, 0);
 }

@@ -127,8 +127,11 @@ int vshmi_pci_enable(struct vshmi_pci *pci, char *why);
 uint64_t vshmi_pci_bar_size(const struct vshmi_pci *pci, unsigned bar);
 uint64_t vshmi_pci_bar_address(const struct vshmi_pci *pci, unsigned bar);
 
-/* A descriptor to map a bar from: device memory. Or -ENODEV (no such bar), -EACCES, -EIO. */
-int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable, char *why);
+/*
+ * A descriptor to map a bar from: device memory, or, if `combining` and the kernel has it, write-combined memory. Or -ENODEV (no
+ * such bar), -EACCES, -EIO.
+ */
+int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable, bool combining, char *why);
 
 /* How the kernel maps that memory for a program, if it tells (debugfs, for root): VSHMI_MEMORY_… */
 enum vshmi_memory {

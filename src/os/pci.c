@@ -161,13 +161,17 @@ int vshmi_pci_enable(struct vshmi_pci *pci, char *why)
 			 pci->address, pci->address, pci->address);
 }
 
-int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable, char *why)
+int vshmi_pci_open_bar(const struct vshmi_pci *pci, unsigned bar, bool writable, bool combining, char *why)
 {
-	char name[16];
-	int fd;
+	int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC, fd = -1;
+	char name[24];
 
+	(void)snprintf(name, sizeof(name), "resource%u_wc", bar);
+	if (combining)
+		fd = openat(pci->dir, name, flags);
 	(void)snprintf(name, sizeof(name), "resource%u", bar);
-	fd = openat(pci->dir, name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	if (fd < 0)
+		fd = openat(pci->dir, name, flags);
 	if (fd >= 0)
 		return fd;
 	if (errno == ENOENT)

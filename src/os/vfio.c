@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One PCI device through VFIO (Documentation/driver-api/vfio.rst, linux/vfio.h): its bars, its interrupts as eventfds, and the
- * bit without which it sends none. Needs the driver vfio-pci bound to it and an IOMMU; a group is held by one process at a time.
+ * bit without which it sends none. Needs the driver vfio-pci bound to it and an IOMMU; one process at a time can have it. There are two
+ * doors to it: the group, in a container, and, since Linux 6.6, the device's own node with iommufd (Documentation/userspace-api/iommufd.rst).
+ * Behind them all is the same.
  */
 #include "base/base.h"
 #include "os/os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vfio.h>
@@ -19,6 +22,24 @@
 #define PCI_COMMAND 4
 #define PCI_COMMAND_MEMORY 2u
 #define PCI_COMMAND_MASTER 4u
+
+/* linux/iommufd.h and linux/vfio.h since 6.6: not in the headers that this is built with everywhere. */
+#define IOMMUFD_ALLOC _IO(VFIO_TYPE, 0x81)
+struct iommufd_alloc {
+	uint32_t size, flags, id;
+};
+#define DEVICE_BIND_IOMMUFD _IO(VFIO_TYPE, VFIO_BASE + 18)
+struct device_bind_iommufd {
+	uint32_t argsz, flags;
+	int32_t iommufd;
+	uint32_t id;
+};
+#define DEVICE_ATTACH_IOMMUFD _IO(VFIO_TYPE, VFIO_BASE + 19)
+struct device_attach_iommufd {
+	uint32_t argsz, flags, id;
+};
+
+/* ---- by group and container ---- */
 
 static int read_group(const struct vshmi_pci *pci, char *why)
 {
@@ -36,9 +57,12 @@ static int read_group(const struct vshmi_pci *pci, char *why)
 	return atoi(slash ? slash + 1 : target);
 }
 
-static int open_container(struct vshmi_vfio *vfio, char *why)
+static int open_container(const char *root, struct vshmi_vfio *vfio, char *why)
 {
-	vfio->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/dev/vfio/vfio", root);
+	vfio->container = open(path, O_RDWR | O_CLOEXEC);
 	if (vfio->container < 0)
 		return vshmi_why(why, errno == ENOENT ? -EOPNOTSUPP : vshmi_error_of(errno),
 				 "cannot open /dev/vfio/vfio: %s",
@@ -48,12 +72,13 @@ static int open_container(struct vshmi_vfio *vfio, char *why)
 	return vshmi_why(why, -EOPNOTSUPP, "this kernel's VFIO has another version than %d", VFIO_API_VERSION);
 }
 
-static int open_group(struct vshmi_vfio *vfio, int number, const char *address, char *why)
+static int open_group(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, int number, char *why)
 {
 	struct vfio_group_status status = {.argsz = sizeof(status)};
-	char path[64];
+	const char *address = pci->address;
+	char path[512];
 
-	(void)snprintf(path, sizeof(path), "/dev/vfio/%d", number);
+	(void)snprintf(path, sizeof(path), "%s/dev/vfio/%d", pci->root, number);
 	vfio->group = open(path, O_RDWR | O_CLOEXEC);
 	if (vfio->group < 0 && errno == EBUSY)
 		return vshmi_why(why, -EBUSY, "%s is in use by another process: only one can have it through VFIO", address);
@@ -86,18 +111,89 @@ static int open_device(struct vshmi_vfio *vfio, const char *address, char *why)
 	return vshmi_why(why, vshmi_error_of(errno), "VFIO does not give out %s: is it bound to vfio-pci?", address);
 }
 
-int vshmi_vfio_open(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, char *why)
+static int open_by_group(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, char *why)
 {
 	int group = read_group(pci, why), error;
 
-	vfio->container = vfio->group = vfio->device = -1;
 	if (group < 0)
 		return group;
-	error = open_container(vfio, why);
+	error = open_container(pci->root, vfio, why);
 	if (!error)
-		error = open_group(vfio, group, pci->address, why);
-	if (!error)
-		error = open_device(vfio, pci->address, why);
+		error = open_group(pci, vfio, group, why);
+	return error ? error : open_device(vfio, pci->address, why);
+}
+
+/* ---- by the device's own node ---- */
+
+/* "/dev/vfio/devices/vfioN". False: it has none. */
+static bool find_node(const struct vshmi_pci *pci, char *path, size_t size)
+{
+	int fd = openat(pci->dir, "vfio-dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (!list) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while (!found && (entry = readdir(list)))
+		if (!strncmp(entry->d_name, "vfio", 4)) {
+			(void)snprintf(path, size, "%s/dev/vfio/devices/%.32s", pci->root, entry->d_name);
+			found = true;
+		}
+	closedir(list);
+	return found;
+}
+
+/* The device makes no access to memory of its own; an address space, empty, is what its interrupts need on some machines. */
+static int bind_device(const struct vshmi_vfio *vfio)
+{
+	struct iommufd_alloc space = {.size = sizeof(space)};
+	struct device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = vfio->container};
+	struct device_attach_iommufd attach = {.argsz = sizeof(attach)};
+
+	if (ioctl(vfio->device, DEVICE_BIND_IOMMUFD, &bind) || ioctl(vfio->container, IOMMUFD_ALLOC, &space))
+		return -1;
+	attach.id = space.id;
+	return ioctl(vfio->device, DEVICE_ATTACH_IOMMUFD, &attach);
+}
+
+static int open_by_node(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, const char *node, char *why)
+{
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/dev/iommu", pci->root);
+	vfio->container = open(path, O_RDWR | O_CLOEXEC);
+	if (vfio->container < 0)
+		return vshmi_why(why, vshmi_error_of(errno), "cannot open /dev/iommu: %s",
+				 errno == ENOENT ? "run modprobe iommufd" : "it needs to be readable and writable for you");
+	vfio->device = open(node, O_RDWR | O_CLOEXEC);
+	if (vfio->device < 0)
+		return vshmi_why(why, vshmi_error_of(errno), "cannot open %s: it needs to be readable and writable for you", node);
+	if (!bind_device(vfio))
+		return 0;
+	/* EINVAL is what the kernel says when another process has bound it (Linux drivers/vfio/vfio_main.c, vfio_df_open()) */
+	if (errno == EBUSY || errno == EPERM || errno == EINVAL)
+		return vshmi_why(why, -EBUSY, "%s is in use by another process, or another driver has a device of its IOMMU group",
+				 pci->address);
+	return vshmi_why(why, vshmi_error_of(errno), "%s cannot be bound to an IOMMU by way of %s", pci->address, node);
+}
+
+/* ---- by either ---- */
+
+int vshmi_vfio_open(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, char *why)
+{
+	char node[512];
+	int error;
+
+	vfio->container = vfio->group = vfio->device = -1;
+	error = open_by_group(pci, vfio, why);
+	if ((error == -EOPNOTSUPP || error == -EACCES) && find_node(pci, node, sizeof(node))) {
+		vshmi_vfio_close(vfio);
+		error = open_by_node(pci, vfio, node, why);
+	}
 	if (error)
 		vshmi_vfio_close(vfio);
 	return error;

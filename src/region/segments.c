@@ -36,17 +36,37 @@ static bool agree(const struct vshm_superblock *a, const struct vshm_superblock 
 	       a->layout_page == b->layout_page;
 }
 
-/* How many others say the same of the region; of equals the one that is surely ours counts more. -1: it says nothing lawful. */
-static int weight(const struct assembly *all, uint32_t i)
+/* The one without which there is nothing to open: this peer's own, or the only one. VSHM_PEER_ANY: no special one. */
+static uint32_t needed(const struct assembly *all)
 {
 	const struct vshm_region *region = all->region;
+
+	if (region->transport.own_first || all->count == 1)
+		return 0;
+	return region->wanted_peer < all->count ? region->wanted_peer : VSHM_PEER_ANY;
+}
+
+/* May this process write this segment and not all others? Then it is its own. */
+static bool is_own(const struct assembly *all, uint32_t i)
+{
+	const struct vshmi_segment *segment = all->region->transport.segment;
+	bool others = false;
+
+	for (uint32_t j = 0; j < all->count; j++)
+		others |= segment[j].base && !segment[j].can_write;
+	return segment[i].can_write && others;
+}
+
+/* The own word counts most, then how many say the same; -1: it says nothing lawful. */
+static int weight(const struct assembly *all, uint32_t i)
+{
 	int votes = 0;
 
 	if (all->error[i])
 		return -1;
 	for (uint32_t j = 0; j < all->count; j++)
 		votes += !all->error[j] && agree(&all->superblock[i], &all->superblock[j]);
-	return 4 * votes + 2 * (all->superblock[i].section[0].peer == region->wanted_peer) + region->transport.segment[i].can_write;
+	return votes + (int)VSHM_MAX_PEERS * (2 * (i == needed(all)) + is_own(all, i));
 }
 
 /* Whose word about the region counts; NULL: nobody's. */
@@ -141,21 +161,13 @@ static void adopt(struct assembly *all, const struct vshm_superblock *elected)
 	}
 }
 
-/* The one without which there is nothing to open: this peer's own, or the only one. VSHM_PEER_ANY: no special one. */
-static uint32_t needed(const struct assembly *all)
-{
-	const struct vshm_region *region = all->region;
-
-	if (region->transport.own_first || all->count == 1)
-		return 0;
-	return region->wanted_peer < all->count ? region->wanted_peer : VSHM_PEER_ANY;
-}
-
 static int explain(const struct assembly *all, uint32_t i, char *why)
 {
+	int error = all->error[i] == -ENODATA ? -EPROTO : all->error[i];
+
 	if (all->fault[i].rule == VSHM_RULE_STRANGER)
-		return vshmi_why(why, all->error[i], "segment %u of %s belongs to another region: recreate it", i, all->path);
-	return vshmi_explain_superblock(why, all->error[i], all->path, &all->fault[i], all->region->transport.segment[i].size);
+		return vshmi_why(why, error, "segment %u of %s belongs to another region: recreate it", i, all->path);
+	return vshmi_explain_superblock(why, error, all->path, &all->fault[i], all->region->transport.segment[i].size);
 }
 
 /* Nothing lawful at all: the first that is damaged says why. */
@@ -182,7 +194,7 @@ static int assemble(struct assembly *all, char *why)
 	if (elected->profile == VSHM_SPLIT)
 		leave_out_liars(all, elected);
 	own = needed(all);
-	if (own != VSHM_PEER_ANY && all->error[own] && all->error[own] != -ENODATA)
+	if (own != VSHM_PEER_ANY && all->error[own] && (all->error[own] != -ENODATA || region->transport.own_first))
 		return explain(all, own, why);
 	adopt(all, elected);
 	for (uint32_t i = 0; i < all->count; i++)

@@ -146,6 +146,29 @@ static inline void vshmi_store_block(struct vshmi_word64 *words, const uint64_t 
 		vshmi_store64(&words[i], private_copy[i]);
 }
 
+/*
+ * Payload in what may be device memory: on some processors only aligned accesses of a word at most are right there, and
+ * memcpy() makes others. `words` lie up to the next multiple of 8 behind `size`; what is behind it is left zero.
+ */
+static inline void vshmi_copy_in_words(void *private_copy, const struct vshmi_word64 *words, size_t size)
+{
+	for (size_t done = 0; done < size; done += sizeof(uint64_t)) {
+		const uint64_t word = vshmi_load64(&words[done / sizeof(uint64_t)]);
+
+		memcpy((unsigned char *)private_copy + done, &word, size - done < sizeof(word) ? size - done : sizeof(word));
+	}
+}
+
+static inline void vshmi_copy_out_words(struct vshmi_word64 *words, const void *private_copy, size_t size)
+{
+	for (size_t done = 0; done < size; done += sizeof(uint64_t)) {
+		uint64_t word = 0;
+
+		memcpy(&word, (const unsigned char *)private_copy + done, size - done < sizeof(word) ? size - done : sizeof(word));
+		vshmi_store64(&words[done / sizeof(uint64_t)], word);
+	}
+}
+
 /* Tells the CPU that this is a polling loop. */
 static inline void vshmi_cpu_relax(void)
 {

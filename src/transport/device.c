@@ -25,6 +25,16 @@
 #define IVSHMEM_DOORBELL 0x0c
 #define REGISTERS_SIZE 256
 
+/*
+ * On x86 write-combined stores lose their order, which rings depend on. On arm64 such a mapping is ordinary uncached memory, where
+ * fences hold and unaligned accesses do not fault, as they do on device memory.
+ */
+#ifdef __x86_64__
+#define COMBINING false
+#else
+#define COMBINING true
+#endif
+
 /* What the UIO drivers of such devices call their mappings: Macdonell's, Schild's and hurryman2212's; Linaro's. */
 static const char *const uio_memory[] = {"shmem", "ivshmem-shmem", NULL};
 static const char *const uio_registers[] = {"registers", "ivshmem-mmr", NULL};
@@ -148,7 +158,7 @@ static int sysfs_memory(struct vshmi_device *device, uint32_t wants, char *why)
 
 	if (!size)
 		return no_memory(&device->pci, why);
-	bar = vshmi_pci_open_bar(&device->pci, IVSHMEM_MEMORY, wants & VSHMI_DEVICE_WRITE, why);
+	bar = vshmi_pci_open_bar(&device->pci, IVSHMEM_MEMORY, wants & VSHMI_DEVICE_WRITE, COMBINING, why);
 	if (bar < 0)
 		return bar;
 	error = map_memory(device, bar, 0, size, wants);
@@ -160,7 +170,7 @@ static int sysfs_memory(struct vshmi_device *device, uint32_t wants, char *why)
 static void sysfs_registers(struct vshmi_device *device)
 {
 	uint64_t address = vshmi_pci_bar_address(&device->pci, IVSHMEM_REGISTERS);
-	int bar = has_doorbells(device) ? vshmi_pci_open_bar(&device->pci, IVSHMEM_REGISTERS, true, NULL) : -1;
+	int bar = has_doorbells(device) ? vshmi_pci_open_bar(&device->pci, IVSHMEM_REGISTERS, true, false, NULL) : -1;
 
 	if (bar < 0)
 		return;
