@@ -79,7 +79,7 @@ VSHM_API VSHM_MUST_USE int vshm_region_register(const char *name, const char *ur
 /* ---- open and close ---- */
 
 #define VSHM_OPEN_OBSERVE 1u   /* read-only, takes no slot, disturbs nobody; no ends can be opened */
-#define VSHM_OPEN_NO_KEEPER 2u /* no thread: no heart beats, death is noticed by pid only, ends connect only inside calls */
+#define VSHM_OPEN_NO_KEEPER 2u /* no thread: no heart beats, death is noticed by pid only, ends connect, and news of a server is read, only inside calls */
 #define VSHM_OPEN_GUARD 4u     /* process-wide SIGBUS handler: vanished memory gives -ENODEV instead of a crash */
 
 struct vshm_open_options {
