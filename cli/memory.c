@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory for a server. A file is opened, and looked at only to know whether it is a region. A memfd is formatted by making the region as a file first,
- * whose name goes at once, and copying that: regions are made by name only.
+ * Memory for a server. A file is opened, and looked at only to know whether it is a region. A memfd is formatted by making
+ * the region as a file first, whose name goes at once, and copying that: regions are made by name only.
  */
 #include "memory.h"
 

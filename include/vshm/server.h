@@ -4,9 +4,9 @@
  * QEMU's ivshmem-doorbell devices, and "server:" regions of this library. Protocol: QEMU docs/specs/ivshmem-spec.rst,
  * "Client-Server protocol", version 0.
  *
- * The server never reads the memory, and writes nothing there but the pages that `pages_offset` gives it. It has no thread: the program polls one descriptor and calls
- * vshm_server_dispatch(). A server is for one thread at a time; different servers are independent. After a fork
- * only one of the two processes may go on with it.
+ * The server never reads the memory, and writes nothing there but the pages that `pages_offset` gives it. It has no thread:
+ * the program polls one descriptor and calls vshm_server_dispatch(). A server is for one thread at a time; different servers are
+ * independent. After a fork only one of the two processes may go on with it.
  */
 #ifndef VSHM_SERVER_H
 #define VSHM_SERVER_H
@@ -89,9 +89,10 @@ struct vshm_server_options {
 	vshm_server_event_fn event; /* NULL: nobody is told */
 	void *event_arg;
 	/*
-	 * Where in the memory the server tells what became of its clients: struct vshm_server_page of layout.h, VSHM_SERVER_OFFSET in a
-	 * flat region. Programs in guests learn there that another machine is gone. 0: nowhere, and the memory is not touched. Those
-	 * pages are mapped, under the guard against SIGBUS that VSHM_OPEN_GUARD installs: whoever has the memory can truncate it.
+	 * Where in the memory the server tells what became of its clients: struct vshm_server_page of layout.h, at
+	 * VSHM_SERVER_OFFSET in a flat region. Programs in guests learn there that another machine is gone. 0: nowhere, and the
+	 * memory is not touched. Those pages are mapped, under the guard against SIGBUS that VSHM_OPEN_GUARD installs:
+	 * whoever has the memory can truncate it.
 	 */
 	uint64_t pages_offset;
 };

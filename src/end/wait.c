@@ -37,7 +37,8 @@ void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_
 		return;
 	}
 	sleeper->light |= connected && end->link.light;
-	sleeper->deaf |= connected ? end->link.deaf || vshmi_peer_is_stranger(region, end->link.peer) : !vshmi_region_hears(region);
+	sleeper->deaf |= connected ? end->link.deaf || vshmi_peer_is_stranger(region, end->link.peer) :
+				     !vshmi_region_hears(region);
 	if (!vshmi_region_has_futexes(region))
 		return;
 	for (vshm_peer i = first; i <= last; i++)

@@ -21,8 +21,8 @@ bool vshmi_peer_dead(const struct vshm_region *region, vshm_peer peer)
 }
 
 /*
- * Clients of one life of a server know each other. Where no life is known, nothing says that they do not; a life that is over can be
- * any of several. A transport that was told of each client by the server knows better than any of that.
+ * Clients of one life of a server know each other. Where no life is known, nothing says that they do not; a life that is over
+ * can be any of several. A transport that was told of each client by the server knows better than any of that.
  */
 static bool is_stranger(struct vshm_region *region, const struct vshm_identity *identity)
 {
@@ -39,7 +39,8 @@ static bool is_stranger(struct vshm_region *region, const struct vshm_identity *
 void vshmi_peer_note_doorbell(struct vshm_region *region, vshm_peer number, const struct vshm_identity *identity)
 {
 	struct vshmi_peer *peer = &region->peer[number];
-	uint32_t doorbell = identity->ways & VSHM_WAY_DOORBELL && identity->ivshmem_id <= UINT16_MAX ? identity->ivshmem_id : UINT32_MAX;
+	bool has_one = identity->ways & VSHM_WAY_DOORBELL && identity->ivshmem_id <= UINT16_MAX;
+	uint32_t doorbell = has_one ? identity->ivshmem_id : UINT32_MAX;
 
 	__atomic_store_n(&peer->doorbell, doorbell, __ATOMIC_RELAXED);
 	__atomic_store_n(&peer->stranger, number != region->self && is_stranger(region, identity), __ATOMIC_RELAXED);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The pages of a region in which the server tells what became of its clients, for programs in guests, which hear nothing
- * otherwise (vshm/layout.h). They are only written: each word is made from a copy in private memory, so what others write there does
- * no harm. Nor does it when somebody cuts the memory off under the server.
+ * otherwise (vshm/layout.h). They are only written: each word is made from a copy in private memory, so what others write
+ * there does no harm. Nor does it when somebody cuts the memory off under the server.
  */
 #include "server/server.h"
 
@@ -21,7 +21,7 @@ static uint64_t unit_of(int memory)
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	struct statfs fs;
 
-	if (!fstatfs(memory, &fs) && (unsigned)fs.f_type == HUGETLBFS && fs.f_bsize > 0 && vshmi_is_power_of_two((uint64_t)fs.f_bsize))
+	if (!fstatfs(memory, &fs) && (unsigned)fs.f_type == HUGETLBFS && vshmi_is_power_of_two((uint64_t)fs.f_bsize))
 		return (uint64_t)fs.f_bsize;
 	return page;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Superblock, identity, directory entry and what a server tells: lawful ones with words changed before and while they are read. What a
- * validator accepts keeps its promises, and names a rule when it does not.
+ * Superblock, identity, directory entry and what a server tells: lawful ones with words changed before and while they are
+ * read. What a validator accepts keeps its promises, and names a rule when it does not.
  */
 #include "fetch.h"
 #include "wire/wire.h"

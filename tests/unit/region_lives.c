@@ -387,9 +387,15 @@ static const struct {
 	{BOTH, VSHM_WAY_FUTEX, 0, LIFE, false},
 };
 
+static struct vshm_identity of_pair(int i)
+{
+	return (struct vshm_identity){
+		.incarnation = 1, .ways = pairs[i].its_ways, .ivshmem_id = 9, .server_life = pairs[i].its_life};
+}
+
 START_TEST(strangers)
 {
-	struct vshm_identity identity = {.incarnation = 1, .ways = pairs[_i].its_ways, .ivshmem_id = 9, .server_life = pairs[_i].its_life};
+	const struct vshm_identity identity = of_pair(_i);
 
 	memset(&region, 0, sizeof(region));
 	region.self = 0;
@@ -406,7 +412,7 @@ END_TEST
 /* Who was told of each client by the server needs no guess: whatever the lives say. */
 START_TEST(who_is_connected_knows_better)
 {
-	struct vshm_identity identity = {.incarnation = 1, .ways = pairs[_i].its_ways, .ivshmem_id = 9, .server_life = pairs[_i].its_life};
+	const struct vshm_identity identity = of_pair(_i);
 
 	if (!(pairs[_i].ways & VSHM_WAY_RINGS) || !(identity.ways & VSHM_WAY_DOORBELL))
 		return;

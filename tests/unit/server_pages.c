@@ -129,8 +129,9 @@ END_TEST
 
 START_TEST(no_room_for_them)
 {
-	static const uint64_t wrong[] = {1, 2048, 4097, MEMORY_SIZE, MEMORY_SIZE - 4096, MEMORY_SIZE - sizeof(struct vshm_server_page) + 4096,
-					 UINT64_MAX, UINT64_MAX - 4095, UINT64_C(1) << 63};
+	static const uint64_t wrong[] = {1, 2048, 4097, MEMORY_SIZE, MEMORY_SIZE - 4096,
+					 MEMORY_SIZE - sizeof(struct vshm_server_page) + 4096, UINT64_MAX,
+					 UINT64_MAX - 4095, UINT64_C(1) << 63};
 	struct vshm_server_options options = options_for(1, 8);
 	int fd = make_memory(), fds = support_count_fds();
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * server: in a process of its own, under clients that mean harm. An honest one connects again and again meanwhile; how long that takes, and
- * what memory the server takes, is printed beside what is wanted. Times are only checked for not being out of all proportion:
- * on a loaded machine they are the machine's.
+ * server: in a process of its own, under clients that mean harm. An honest one connects again and again meanwhile; how long
+ * that takes, and what memory the server takes, is printed beside what is wanted. Times are only checked for not being out
+ * of all proportion: on a loaded machine they are the machine's.
  */
 #include "server_help.h"
 
@@ -149,10 +149,12 @@ static void check_times(const char *beside, struct times *times)
 
 	qsort(times->took, times->count, sizeof(times->took[0]), compare);
 	p99 = times->took[times->count * 99 / 100];
-	printf("beside %s: %u honest clients were served in p50 %.1f ms, p99 %.1f ms, max %.1f ms (wanted: %d ms; %.1f ms of the max was "
-	       "waiting for a CPU); server memory %.1f MiB at most (wanted: %d MiB)\n",
-	       beside, times->count, (double)times->took[times->count / 2] / 1e6, (double)p99 / 1e6, (double)times->longest / 1e6, WANTED_MS,
-	       (double)times->delay_then / 1e6, (double)kib / 1024, WANTED_MIB);
+	printf("beside %s: %u honest ones: p50 %.1f ms, p99 %.1f ms, max %.1f ms (wanted: %d ms); server memory %.1f MiB at most "
+	       "(wanted: %d MiB)\n",
+	       beside, times->count, (double)times->took[times->count / 2] / 1e6, (double)p99 / 1e6,
+	       (double)times->longest / 1e6, WANTED_MS, (double)kib / 1024, WANTED_MIB);
+	if (times->longest > WANTED_MS * SUPPORT_MS)
+		printf("    in the longest, server and client waited %.1f ms for a CPU\n", (double)times->delay_then / 1e6);
 	ck_assert_int_lt(p99, HANGS_NS);
 	ck_assert_int_gt(kib, 0);
 	if (!SUPPORT_SANITIZED)
