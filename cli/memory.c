@@ -136,26 +136,13 @@ int memory_open(const struct plan *plan, uint64_t *size)
 	return fd < 0 ? fd : seal(plan, fd);
 }
 
-/* Whoever has had the file could have written anything there: the library checks it. */
-static bool is_flat_region(const struct plan *plan)
+/* By its superblock, which whoever has had the file could have written: nothing is done with it but this. */
+uint64_t memory_pages(int fd, uint64_t size)
 {
-	struct vshm_open_options options = VSHM_OPEN_OPTIONS_INIT;
-	struct vshm_region_info info = VSHM_REGION_INFO_INIT;
-	struct vshm_region *region;
-	char uri[PATH_MAX + 32];
-	int length = snprintf(uri, sizeof(uri), "file:%s", plan->path);
-	if (plan->owner.uid != UINT32_MAX)
-		(void)snprintf(uri + length, sizeof(uri) - (size_t)length, "?owner=%u", (unsigned)plan->owner.uid);
-	options.flags = VSHM_OPEN_OBSERVE | VSHM_OPEN_GUARD;
-	if (vshm_region_open(uri, &options, &region, NULL))
-		return false;
-	bool flat = !vshm_region_info(region, &info) && info.profile == VSHM_FLAT;
-	(void)vshm_region_close(region);
-	return flat;
-}
-
-uint64_t memory_pages(const struct plan *plan)
-{
-	bool flat = !plan->split && (plan->memfd || is_flat_region(plan));
-	return flat ? VSHM_SERVER_OFFSET : 0;
+	struct vshm_superblock superblock;
+	if (pread(fd, &superblock, sizeof(superblock), 0) != (ssize_t)sizeof(superblock))
+		return 0;
+	bool flat = superblock.magic == VSHM_MAGIC && superblock.layout_version == VSHM_LAYOUT_VERSION &&
+		    superblock.profile == VSHM_FLAT;
+	return flat && superblock.layout_page >= VSHM_MIN_PAGE && size > superblock.layout_page ? VSHM_SERVER_OFFSET : 0;
 }

@@ -248,6 +248,51 @@ class Options(Serve):
         self.assertEqual(len(os.listdir(f"/proc/{child.pid}/fd")), fds)
 
 
+class Crowd(Serve):
+    """The program itself under clients that mean harm; tests/unit/server_strain.c has more of them, in C and faster."""
+
+    def peak_mib(self, child):
+        with open(f"/proc/{child.pid}/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+
+    def connect(self):
+        one = socket.socket(socket.AF_UNIX)
+        one.connect(self.sock())
+        return one
+
+    def honest(self):
+        begin = time.monotonic()
+        Client(self.sock()).close()
+        return (time.monotonic() - begin) * 1000
+
+    def test_harm(self):
+        self.region()
+        child = self.serve("--socket", self.sock(), "--path", self.path())
+        fds = len(os.listdir(f"/proc/{child.pid}/fd"))
+        deaf, took = [self.connect() for _ in range(30)], []
+        for i in range(10000):
+            one = self.connect()
+            if i % 3 == 1:
+                try:
+                    socket.send_fds(one, [b"garbage"], 250 * [one.fileno()])
+                except OSError:
+                    pass # thrown out already, or too many under way
+            one.close()
+            if i % 50 == 0:
+                took.append(self.honest())
+        took.sort()
+        peak = self.peak_mib(child)
+        print(f"{len(took)} honest clients: p50 {took[len(took) // 2]:.1f} ms, p99 {took[len(took) * 99 // 100]:.1f} ms, max {took[-1]:.1f} ms "
+              f"(wanted: 100 ms); server memory {peak:.1f} MiB at most (wanted: 64 MiB)")
+        self.assertLess(took[len(took) * 99 // 100], 2000)
+        if not os.environ.get("VSHM_SANITIZE"):
+            self.assertLess(peak, 64)
+        for one in deaf:
+            one.close()
+        self.eventually(lambda: len(os.listdir(f"/proc/{child.pid}/fd")) == fds)
+        self.stop(child)
+
+
 class Pages(Serve):
     """What the server tells of its clients in the memory: vshm_layout(5)."""
 
@@ -468,6 +513,17 @@ class Systemd(Serve):
         other.close()
         client.close()
 
+    def test_the_unit(self):
+        """What the service may do, as systemd rates it: 0 is nothing, 10 everything. 1.5 or better is wanted."""
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("there is no systemd-analyze")
+        unit = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../pkg/systemd/vshm-serve.service")
+        rated = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit], check=False,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if b"nrecognized option" in rated.stdout:
+            self.skipTest("this systemd-analyze cannot rate a file")
+        self.assertEqual(rated.returncode, 0, rated.stdout[-2000:].decode("utf-8", "replace"))
+
     def test_memory_outlives_the_server(self):
         self.bind(abstract=True)
         args = ["net", "--memfd", "--size", "1M", "--socket", self.sock()]
@@ -484,6 +540,7 @@ class Systemd(Serve):
         second = self.client()
         self.assertTrue(os.path.samestat(os.fstat(first.memory), os.fstat(second.memory)))
         self.assertGreater(second.id, first.id)
+        self.assertEqual(os.pread(second.memory, 8, 4096), b"VSHMSRV1")
         os.close(high)
         os.close(fds[0])
 
