@@ -152,6 +152,43 @@ START_TEST(no_room_for_them)
 }
 END_TEST
 
+/* Memory that can only be mapped in large pieces, and not written otherwise. */
+START_TEST(on_huge_pages)
+{
+	const char *dir = support_huge_dir();
+	struct vshm_server_options options = options_for(1, 8);
+	char path[300];
+	struct stat st;
+	int fd, client;
+
+	if (!dir) {
+		printf("skipped: no hugetlbfs is mounted that this process may write\n");
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/memory", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(ftruncate(fd, st.st_blksize), 0);
+	memory = mmap(NULL, (size_t)st.st_blksize, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED) {
+		printf("skipped: no huge page is free\n");
+		close(fd);
+		return;
+	}
+	options.pages_offset = VSHM_SERVER_OFFSET;
+	snprintf(place, sizeof(place), "%s/socket", support_dir());
+	ck_ok(vshm_server_open(place, fd, &options, &server, NULL));
+	client = connect_raw();
+	ck_assert_int_eq(state_of(0), VSHM_CLIENT_HERE);
+	leave(client);
+	ck_assert_int_eq(state_of(0), VSHM_CLIENT_LEFT);
+	close_server();
+	munmap(memory, (size_t)st.st_blksize);
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("server: pages");
@@ -162,6 +199,7 @@ int main(void)
 	tcase_add_test(tc, scribbled_and_begun_again);
 	tcase_add_test(tc, cut_off);
 	tcase_add_test(tc, no_room_for_them);
+	tcase_add_test(tc, on_huge_pages);
 	suite_add_tcase(suite, tc);
 	return unit_run("server-pages", suite);
 }
