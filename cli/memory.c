@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory for a server. A file is opened and not looked into. A memfd is formatted by making the region as a file first,
- * whose name goes at once, and copying that: regions are made by name only.
+ * Memory for a server. A file is opened, and looked at only to know whether it is a region. A memfd is formatted by making
+ * the region as a file first, whose name goes at once, and copying that: regions are made by name only.
  */
 #include "memory.h"
 
@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vshm/error.h>
+#include <vshm/layout.h>
+#include <vshm/region.h>
 
 #define PIECE 65536u
 #define STAND_IN 4096u
@@ -132,4 +134,15 @@ int memory_open(const struct plan *plan, uint64_t *size)
 	*size = STAND_IN;
 	int fd = make_memfd(plan, *size);
 	return fd < 0 ? fd : seal(plan, fd);
+}
+
+/* By its superblock, which whoever has had the file could have written: nothing is done with it but this. */
+uint64_t memory_pages(int fd, uint64_t size)
+{
+	struct vshm_superblock superblock;
+	if (pread(fd, &superblock, sizeof(superblock), 0) != (ssize_t)sizeof(superblock))
+		return 0;
+	bool flat = superblock.magic == VSHM_MAGIC && superblock.layout_version == VSHM_LAYOUT_VERSION &&
+		    superblock.profile == VSHM_FLAT;
+	return flat && superblock.layout_page >= VSHM_MIN_PAGE && size > superblock.layout_page ? VSHM_SERVER_OFFSET : 0;
 }

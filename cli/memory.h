@@ -14,4 +14,7 @@
  */
 int memory_open(const struct plan *plan, uint64_t *size);
 
+/* Where in it the server may tell of its clients: what is no flat region of this library is left alone. 0: nowhere. */
+uint64_t memory_pages(int fd, uint64_t size);
+
 #endif

@@ -122,8 +122,10 @@ enum wakes observed_wakes(const struct observation *observation, vshm_peer ringe
 {
 	const struct vshm_peer_info *from = &observation->peer[ringer].info;
 	const struct vshm_peer_info *to = &observation->peer[target].info;
-	if (from->ways & VSHM_WAY_RINGS && to->ways & VSHM_WAY_DOORBELL)
-		return WAKES_YES;
+	if (from->ways & VSHM_WAY_RINGS && to->ways & VSHM_WAY_DOORBELL) {
+		bool strangers = from->server_life != to->server_life || to->server_life == VSHM_LIFE_OVER;
+		return strangers ? WAKES_NO : WAKES_YES; /* clients of different servers, or of one before and after its restart */
+	}
 	if (!(to->ways & VSHM_WAY_FUTEX))
 		return WAKES_NO; /* it sleeps on a doorbell, and the ringer has none */
 	if (!from->same_kernel && !to->same_kernel)

@@ -215,12 +215,13 @@ static void register_name(struct serving *serving)
 			 *why ? why : vshm_strerror(rc));
 }
 
-static int open_server(struct serving *serving, int memory, uint32_t first_id)
+static int open_server(struct serving *serving, int memory, uint64_t pages, uint32_t first_id)
 {
 	struct vshm_server_options options = VSHM_SERVER_OPTIONS_INIT;
 	char why[VSHM_WHY_SIZE] = "";
 	fill_options(serving, &options);
 	options.first_id = first_id;
+	options.pages_offset = pages;
 	int listener = service_socket(serving->plan.socket);
 	int rc = listener >= 0 ? vshm_server_adopt(listener, memory, &options, &serving->server, why)
 			       : vshm_server_open(serving->plan.socket, memory, &options, &serving->server, why);
@@ -240,7 +241,7 @@ int serving_open(struct serving *serving, const struct plan *plan)
 	int memory = open_memory(plan, &size);
 	if (memory < 0)
 		return CTL_FAILED;
-	int code = open_ids(serving, &next, &bad) ? CTL_FAILED : open_server(serving, memory, next);
+	int code = open_ids(serving, &next, &bad) ? CTL_FAILED : open_server(serving, memory, memory_pages(memory, size), next);
 	close(memory);
 	if (code) {
 		if (serving->ids >= 0)

@@ -28,7 +28,7 @@ struct word {
 static const struct word identity_words[] = {
 	IDENTITY(incarnation),	 IDENTITY(state),	IDENTITY(ways),	       IDENTITY(machine_id), IDENTITY(boot_id),
 	IDENTITY(pid_namespace), IDENTITY(start_ticks), IDENTITY(attached_ns), IDENTITY(pid),	     IDENTITY(uid),
-	IDENTITY(beat_ms),	 IDENTITY(ivshmem_id),	IDENTITY(label),
+	IDENTITY(beat_ms),	 IDENTITY(ivshmem_id),	IDENTITY(label),       IDENTITY(server_life),
 };
 
 static const struct word entry_words[] = {

@@ -3,7 +3,7 @@
  * The bytes of a region, layout version 1, for programs that look at one without the library.
  * vshm_layout(5) explains them. All numbers are little-endian; every structure is naturally aligned.
  *
- *   segment   = superblock (4096 bytes, padded to one layout page), then sections
+ *   segment   = superblock (4096 bytes) and, when flat, the server's pages, padded to one layout page; then sections
  *   section   = header page, doorbell lines, directory, up to VSHM_SECTION_DATA; then data: the rings
  *
  * Each section is written by one peer only (plus: the kernel's death mark and the claim on `alive`).
@@ -60,6 +60,32 @@ struct vshm_superblock {
 	uint8_t reserved1[VSHM_SUPERBLOCK_SIZE - 152 - 24 * VSHM_MAX_PEERS];
 };
 
+/*
+ * What an ivshmem server tells of its clients: at VSHM_SERVER_OFFSET of the segment of a flat region, written by the server
+ * alone. For those who hear nothing of it themselves: programs in guests.
+ */
+#define VSHM_SERVER_OFFSET 4096u
+#define VSHM_SERVER_MAGIC UINT64_C(0x315652534d485356) /* "VSHMSRV1" as the bytes lie in memory. Stored last */
+#define VSHM_CLIENT_IDS 65536u
+
+/* What became of a client's id in this life of the server; two bits. */
+enum vshm_client_state {
+	VSHM_CLIENT_UNKNOWN = 0, /* it was not given out */
+	VSHM_CLIENT_HERE = 1,
+	VSHM_CLIENT_LEFT = 2,	 /* its connection was closed from its side: its machine or process is gone */
+	VSHM_CLIENT_DROPPED = 3, /* the server closed it: what is at the other end may live on */
+};
+
+struct vshm_server_page {
+	uint64_t magic;
+	uint64_t life; /* random, new with every start of a server; never 0, nor VSHM_LIFE_OVER */
+	uint8_t reserved[4080];
+	uint64_t state[VSHM_CLIENT_IDS / 32]; /* id I: bits 2 * (I % 32) and the next one of word I / 32 */
+};
+
+/* vshm_identity.server_life of who was a client of another life than that which the pages tell of. */
+#define VSHM_LIFE_OVER UINT64_MAX
+
 /* Section header: offsets from the start of the section. */
 #define VSHM_SECTION_IDENTITY 0x000u  /* struct vshm_identity, written once per attach */
 #define VSHM_SECTION_ALIVE 0x200u     /* u32: see VSHM_ALIVE_… */
@@ -109,6 +135,7 @@ struct vshm_identity {
 	uint32_t beat_ms;    /* how often the heart beats; 0: never */
 	uint32_t ivshmem_id; /* doorbell address on an ivshmem device; UINT32_MAX: none */
 	char label[VSHM_NAME_SIZE];
+	uint64_t server_life; /* of the server that gave it ivshmem_id: struct vshm_server_page; 0: not known */
 };
 
 enum vshm_end_kind {

@@ -79,7 +79,8 @@ VSHM_API VSHM_MUST_USE int vshm_region_register(const char *name, const char *ur
 /* ---- open and close ---- */
 
 #define VSHM_OPEN_OBSERVE 1u   /* read-only, takes no slot, disturbs nobody; no ends can be opened */
-#define VSHM_OPEN_NO_KEEPER 2u /* no thread: no heart beats, death is noticed by pid only, ends connect only inside calls */
+/* No thread: no heart beats, death is noticed by pid only; ends connect, and what a server says is read, only inside calls. */
+#define VSHM_OPEN_NO_KEEPER 2u
 #define VSHM_OPEN_GUARD 4u     /* process-wide SIGBUS handler: vanished memory gives -ENODEV instead of a crash */
 
 struct vshm_open_options {
@@ -190,11 +191,13 @@ struct vshm_peer_info {
 	uint32_t same_kernel;
 	uint64_t ring_bytes; /* of its section used by rings, pools, and return rings of lent blocks */
 	char label[VSHM_NAME_SIZE];
+	/* Of the ivshmem server whose client it is: two of different lives cannot ring each other. 0: not known; VSHM_LIFE_OVER. */
+	uint64_t server_life;
 };
 #define VSHM_PEER_INFO_INIT                                                                        \
 	{                                                                                          \
 		sizeof(struct vshm_peer_info), VSHM_PEER_FREE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			0, {0}                                                                     \
+			0, {0}, 0                                                                  \
 	}
 
 /*

@@ -4,9 +4,9 @@
  * QEMU's ivshmem-doorbell devices, and "server:" regions of this library. Protocol: QEMU docs/specs/ivshmem-spec.rst,
  * "Client-Server protocol", version 0.
  *
- * The server never maps, reads or writes the memory. It has no thread: the program polls one descriptor and calls
- * vshm_server_dispatch(). A server is for one thread at a time; different servers are independent. After a fork
- * only one of the two processes may go on with it.
+ * The server never reads the memory, and writes nothing there but the pages that `pages_offset` gives it. It has no thread:
+ * the program polls one descriptor and calls vshm_server_dispatch(). A server is for one thread at a time; different servers are
+ * independent. After a fork only one of the two processes may go on with it.
  */
 #ifndef VSHM_SERVER_H
 #define VSHM_SERVER_H
@@ -88,11 +88,18 @@ struct vshm_server_options {
 	size_t allow_gid_count;
 	vshm_server_event_fn event; /* NULL: nobody is told */
 	void *event_arg;
+	/*
+	 * Where in the memory the server tells what became of its clients: struct vshm_server_page of layout.h, at
+	 * VSHM_SERVER_OFFSET in a flat region. Programs in guests learn there that another machine is gone. 0: nowhere, and the
+	 * memory is not touched. Those pages are mapped, under the guard against SIGBUS that VSHM_OPEN_GUARD installs:
+	 * whoever has the memory can truncate it.
+	 */
+	uint64_t pages_offset;
 };
 #define VSHM_SERVER_OPTIONS_INIT                                                                   \
 	{                                                                                          \
 		sizeof(struct vshm_server_options), 0, 1, 128, 0, 0, 0, 0600, UINT32_MAX, UINT32_MAX, NULL, 0, NULL, \
-			0, NULL, NULL                                                                 \
+			0, NULL, NULL, 0                                                              \
 	}
 
 /*
@@ -128,7 +135,7 @@ VSHM_API int vshm_server_close(struct vshm_server *server);
 
 /*
  * Other limits, flags and access list, for clients that come later: those who are there stay. Of `options` (NULL for
- * defaults), vectors, first_id, mode, uid and gid do not matter, and `clients` must not be more than at open.
+ * defaults), vectors, first_id, mode, uid, gid and pages_offset do not matter, and `clients` must not be more than at open.
  * Never blocks. Errors: -EINVAL, -E2BIG, -ENOMEM; then nothing is changed.
  */
 VSHM_API VSHM_MUST_USE int vshm_server_update(struct vshm_server *server, const struct vshm_server_options *options);

@@ -17,7 +17,7 @@ static void listen_to_readers(const struct vshmi_end *end, struct vshmi_sleeper 
 		if (!end->readers->reader[i].connected)
 			continue;
 		sleeper->light |= link->light;
-		sleeper->deaf |= link->deaf;
+		sleeper->deaf |= link->deaf || vshmi_peer_is_stranger(region, link->peer);
 		if (!vshmi_region_has_futexes(region))
 			continue;
 		vshmi_sleeper_add(sleeper, &link->section->bell[region->self].word);
@@ -37,7 +37,8 @@ void vshmi_end_listen(const struct vshmi_end *end, bool connected, struct vshmi_
 		return;
 	}
 	sleeper->light |= connected && end->link.light;
-	sleeper->deaf |= connected ? end->link.deaf : !vshmi_region_hears(region);
+	sleeper->deaf |= connected ? end->link.deaf || vshmi_peer_is_stranger(region, end->link.peer) :
+				     !vshmi_region_hears(region);
 	if (!vshmi_region_has_futexes(region))
 		return;
 	for (vshm_peer i = first; i <= last; i++)

@@ -63,7 +63,8 @@ void vshmi_link_up(struct vshm_region *region, struct vshmi_link *link, const st
 	if (!vshmi_identity_read(section, &identity, &fault) && identity.incarnation == seen->incarnation) {
 		same_kernel = vshmi_peer_same_kernel(region, &identity);
 		ways = identity.ways;
-		vshmi_peer_note_doorbell(&region->peer[seen->peer], &identity);
+		vshmi_peers_hear(region);
+		vshmi_peer_note_doorbell(region, seen->peer, &identity);
 	}
 	*link = (struct vshmi_link){
 		.id = seen->entry.id,

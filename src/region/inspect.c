@@ -54,7 +54,10 @@ static void fill_identity(const struct vshm_region *region, vshm_peer number, co
 	out->ways = identity->ways;
 	out->beat_ms = identity->beat_ms;
 	out->same_kernel = vshmi_peer_same_kernel(region, identity);
-	out->can_wake = out->same_kernel && identity->ways & VSHM_WAY_FUTEX;
+	out->can_wake = (out->same_kernel && identity->ways & VSHM_WAY_FUTEX) ||
+			(region->ways & VSHM_WAY_RINGS && identity->ways & VSHM_WAY_DOORBELL &&
+			 !vshmi_peer_is_stranger(region, number));
+	out->server_life = identity->server_life;
 	out->ring_bytes = ring_bytes(region, number);
 	memcpy(out->label, identity->label, sizeof(out->label));
 }

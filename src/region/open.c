@@ -213,6 +213,7 @@ static int attach(struct vshm_region *region, char *why)
 		region->ways |= VSHM_WAY_FUTEX;
 	if (region->transport.rings)
 		region->ways |= VSHM_WAY_RINGS;
+	vshmi_peer_find_server(region);
 	return vshmi_keeper_start(region, why);
 }
 

@@ -20,12 +20,60 @@ bool vshmi_peer_dead(const struct vshm_region *region, vshm_peer peer)
 			   (VSHMI_UNLIKELY(departed) && departed == vshmi_incarnation_load(section)));
 }
 
-/* A lie about it rings somebody else, who finds nothing. */
-void vshmi_peer_note_doorbell(struct vshmi_peer *peer, const struct vshm_identity *identity)
+/*
+ * Clients of one life of a server know each other. Where no life is known, nothing says that they do not; a life that is over
+ * can be any of several. A transport that was told of each client by the server knows better than any of that.
+ */
+static bool is_stranger(struct vshm_region *region, const struct vshm_identity *identity)
 {
-	uint32_t doorbell = identity->ways & VSHM_WAY_DOORBELL && identity->ivshmem_id <= UINT16_MAX ? identity->ivshmem_id : UINT32_MAX;
+	const struct vshmi_transport_ops *ops = region->transport.ops;
+
+	if (!(region->ways & identity->ways & VSHM_WAY_RINGS))
+		return false; /* whoever has a doorbell rings those of others, too */
+	if (ops->knows && identity->ways & VSHM_WAY_DOORBELL)
+		return !ops->knows(&region->transport, identity->ivshmem_id);
+	return identity->server_life != region->server_life || region->server_life == VSHM_LIFE_OVER;
+}
+
+/* A lie about it rings somebody else, who finds nothing, and costs the liar its own wake-ups. */
+void vshmi_peer_note_doorbell(struct vshm_region *region, vshm_peer number, const struct vshm_identity *identity)
+{
+	struct vshmi_peer *peer = &region->peer[number];
+	bool has_one = identity->ways & VSHM_WAY_DOORBELL && identity->ivshmem_id <= UINT16_MAX;
+	uint32_t doorbell = has_one ? identity->ivshmem_id : UINT32_MAX;
 
 	__atomic_store_n(&peer->doorbell, doorbell, __ATOMIC_RELAXED);
+	__atomic_store_n(&peer->stranger, number != region->self && is_stranger(region, identity), __ATOMIC_RELAXED);
+}
+
+/* The server says that this client's connection was closed from its side. In a flat region anybody could write anything anyway. */
+static bool left_server(const struct vshm_region *region, const struct vshm_identity *identity)
+{
+	return region->server && identity->server_life && identity->ivshmem_id < VSHM_CLIENT_IDS &&
+	       vshmi_server_client(region->server, identity->server_life, identity->ivshmem_id) == VSHM_CLIENT_LEFT;
+}
+
+/* One that is not there is not a client of this life: its server went, or another one serves in its place. */
+void vshmi_peer_find_server(struct vshm_region *region)
+{
+	uint64_t life = region->server ? vshmi_server_life(region->server) : 0;
+
+	region->server_life = life;
+	if (life && region->transport.doorbell < VSHM_CLIENT_IDS &&
+	    vshmi_server_client(region->server, life, region->transport.doorbell) != VSHM_CLIENT_HERE)
+		region->server_life = VSHM_LIFE_OVER;
+}
+
+void vshmi_peers_hear(struct vshm_region *region)
+{
+	uint32_t departed[VSHM_MAX_PEERS];
+	unsigned count;
+
+	if (region->has_keeper || region->transport.news < 0 || !region->transport.ops->attend)
+		return;
+	count = region->transport.ops->attend(&region->transport, departed, VSHM_MAX_PEERS);
+	for (unsigned i = 0; i < count; i++)
+		vshmi_peers_depart(region, departed[i]);
 }
 
 void vshmi_peers_depart(struct vshm_region *region, uint32_t doorbell)
@@ -97,8 +145,9 @@ static enum vshm_peer_state examine_living(struct vshm_region *region, struct vs
 	return identity->state == VSHM_SECTION_CLOSING ? VSHM_PEER_CLOSING : VSHM_PEER_LIVE;
 }
 
-static enum vshm_peer_state examine(struct vshm_region *region, struct vshmi_peer *peer, struct vshm_identity *identity)
+static enum vshm_peer_state examine(struct vshm_region *region, vshm_peer number, struct vshm_identity *identity)
 {
+	struct vshmi_peer *peer = &region->peer[number];
 	struct vshm_fault fault;
 	int64_t now = vshmi_clock_ns();
 	uint32_t alive;
@@ -114,9 +163,11 @@ static enum vshm_peer_state examine(struct vshm_region *region, struct vshmi_pee
 		peer->beat_seen_ns = now;
 		peer->died_seen_ns = 0;
 	}
-	vshmi_peer_note_doorbell(peer, identity);
+	vshmi_peer_note_doorbell(region, number, identity);
 	if (!alive)
 		return VSHM_PEER_FREE;
+	if (identity->incarnation && left_server(region, identity))
+		__atomic_store_n(&peer->departed, identity->incarnation, __ATOMIC_RELAXED);
 	if (alive == VSHM_ALIVE_EVICTED || (peer->departed && peer->departed == identity->incarnation))
 		return VSHM_PEER_FENCED;
 	if (alive & VSHM_ALIVE_DIED)
@@ -126,11 +177,12 @@ static enum vshm_peer_state examine(struct vshm_region *region, struct vshmi_pee
 
 enum vshm_peer_state vshmi_peer_examine(struct vshm_region *region, vshm_peer number, struct vshm_identity *identity)
 {
-	struct vshmi_peer *peer = &region->peer[number];
 	struct vshm_identity local;
-	enum vshm_peer_state state = examine(region, peer, identity ? identity : &local);
+	enum vshm_peer_state state;
 
-	__atomic_store_n(&peer->state, (uint32_t)state, __ATOMIC_RELAXED);
+	vshmi_peers_hear(region);
+	state = examine(region, number, identity ? identity : &local);
+	__atomic_store_n(&region->peer[number].state, (uint32_t)state, __ATOMIC_RELAXED);
 	return state;
 }
 

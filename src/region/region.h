@@ -36,7 +36,7 @@ struct vshmi_link {
 	uint32_t index;
 	uint64_t back; /* a producer's own id: the consumer may name this, or nobody yet. 0: not looked at */
 	bool light;    /* same kernel, and both use membarrier: see wait/sleep.c */
-	bool deaf;  /* it cannot ring this peer */
+	bool deaf;  /* it has no means to ring this peer */
 	const struct vshmi_shared_section *section;
 	const struct vshmi_shared_entry *entry;
 	const struct vshmi_word64 *returns; /* a consumer's return ring, */
@@ -109,7 +109,8 @@ struct vshmi_peer {
 	uint64_t incarnation, heartbeat, changes;
 	int64_t beat_seen_ns, died_seen_ns;
 	uint32_t doorbell; /* where its interrupts go; UINT32_MAX: nowhere; atomic, read without the lock */
-	uint64_t departed; /* the incarnation that is surely gone, as the transport says; atomic */
+	uint64_t departed; /* the incarnation that is surely gone, as the transport or the server's pages say; atomic */
+	uint32_t stranger; /* nobody of the two can ring the other: clients of different servers; atomic, read without the lock */
 };
 
 /* An interrupt, and who sleeps on it: bell.c. */
@@ -148,6 +149,8 @@ struct vshm_region {
 	uint64_t incarnation;
 	uint32_t alive; /* what our alive word must say */
 	uint32_t ways, beat_ms, lease_ms;
+	const struct vshmi_shared_server *server; /* where a server tells of its clients, if there is one; NULL: split */
+	uint64_t server_life; /* of the server that this peer is a client of; 0: not known */
 	uint64_t left_out; /* segments that do not belong to the region: a bit each */
 	bool has_keeper, guarded;
 	struct vshmi_host host;
@@ -349,7 +352,19 @@ bool vshmi_peer_dead(const struct vshm_region *region, vshm_peer peer);
 /* Whoever has this doorbell is gone: a process, or a machine with all that ran in it. Lock held. */
 void vshmi_peers_depart(struct vshm_region *region, uint32_t doorbell);
 
-void vshmi_peer_note_doorbell(struct vshmi_peer *peer, const struct vshm_identity *identity);
+void vshmi_peer_note_doorbell(struct vshm_region *region, vshm_peer peer, const struct vshm_identity *identity);
+
+/* Whose client is this peer? Before it says so in its identity. */
+void vshmi_peer_find_server(struct vshm_region *region);
+
+/* Is this the other end's fate, that rings do not reach it, nor come from it? Then both look now and then. Any thread. */
+static inline bool vshmi_peer_is_stranger(const struct vshm_region *region, vshm_peer peer)
+{
+	return VSHMI_UNLIKELY(__atomic_load_n(&region->peer[peer].stranger, __ATOMIC_RELAXED));
+}
+
+/* Without a keeper: what a keeper would have heard of the transport meanwhile. Lock held. */
+void vshmi_peers_hear(struct vshm_region *region);
 
 void vshmi_peer_restart_leases(struct vshm_region *region);
 

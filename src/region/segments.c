@@ -143,6 +143,10 @@ static void adopt(struct assembly *all, const struct vshm_superblock *elected)
 	region->peers = elected->peer_count;
 	region->layout_page = elected->layout_page;
 	region->created_ns = elected->created_ns;
+	/* in a split region the place behind a superblock is its owner's, who has no say about others */
+	if (region->profile == VSHM_FLAT)
+		region->server = (const struct vshmi_shared_server *)(const void *)(region->transport.segment[0].base +
+										    VSHM_SERVER_OFFSET);
 	for (uint32_t i = 0; i < all->count; i++) {
 		const struct vshm_superblock *s = &all->superblock[i];
 

@@ -154,6 +154,7 @@ static int initialise(struct vshm_region *region)
 		.uid = region->host.uid,
 		.beat_ms = region->beat_ms,
 		.ivshmem_id = region->ways & VSHM_WAY_DOORBELL ? region->transport.doorbell : UINT32_MAX,
+		.server_life = region->server_life,
 	};
 	int rc = vshmi_random(&region->incarnation, sizeof(region->incarnation));
 

@@ -163,6 +163,7 @@ static bool admit(struct vshm_server *server, int fd, const struct vshmi_caller 
 	server->next++;
 	server->info.clients++;
 	server->info.joined++;
+	vshmi_pages_tell(&server->pages, vshmi_id(client), VSHM_CLIENT_HERE); /* before it knows its id */
 	tell_event(server, VSHM_SERVER_JOINED, VSHM_SERVER_NO_REASON, vshmi_id(client), who);
 	vshmi_tell(server, slot);
 	vshmi_tell_others(server, slot);
@@ -296,6 +297,8 @@ static void remove_client(struct vshm_server *server, uint32_t slot)
 	memset(vshmi_told(server, slot, 0), 0, server->slots * sizeof(struct vshmi_told));
 	*client = (struct vshmi_client){.fd = -1};
 	server->info.clients--;
+	vshmi_pages_tell(&server->pages, vshmi_id(&gone),
+			 gone.ending == VSHM_SERVER_DROPPED ? VSHM_CLIENT_DROPPED : VSHM_CLIENT_LEFT);
 	if (gone.ending == VSHM_SERVER_DROPPED)
 		server->info.dropped++;
 	else

@@ -88,6 +88,7 @@ static void close_fd(int fd)
 static void destroy(struct vshm_server *server)
 {
 	vshmi_listener_close(&server->listener);
+	vshmi_pages_close(&server->pages);
 	close_fd(server->epoll);
 	close_fd(server->timer);
 	close_fd(server->memory);
@@ -186,6 +187,8 @@ static int open_server(const char *path, int listener, int memory, const struct 
 			     : vshmi_listener_adopt(&server->listener, listener, why);
 	if (!error)
 		error = prepare(server, why);
+	if (!error) /* last: from here on others believe in this server */
+		error = vshmi_pages_open(&server->pages, server->memory, known.pages_offset, why);
 	if (error) {
 		if (!path)
 			server->listener.fd = -1; /* still the caller's */
@@ -217,6 +220,7 @@ int vshm_server_close(struct vshm_server *server)
 	if (!server || server->busy)
 		return -EINVAL;
 	server->busy = true;
+	vshmi_pages_close(&server->pages); /* that the clients are dropped now is not their end */
 	vshmi_clients_close(server);
 	destroy(server);
 	return 0;

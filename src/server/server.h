@@ -3,13 +3,14 @@
  * server: an ivshmem server. It listens at a Unix socket, and tells each client who the others are. What each
  * client knows is kept as a table, not as a queue: what is still to be said follows from the difference between what is so
  * and what it was told, so that one who does not read costs nothing more. Bytes of clients are never read: whoever sends any
- * is dropped. Nothing here maps the memory.
+ * is dropped. Of the memory nothing is mapped but the pages in which the server tells of its clients, and those are only written.
  */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
-#include "base/base.h"
+#include "wire/wire.h"
 
+#include <vshm/error.h>
 #include <vshm/server.h>
 
 #include <limits.h>
@@ -50,6 +51,21 @@ void vshmi_access_fini(struct vshmi_access *access);
 int vshmi_access_caller(int fd, struct vshmi_caller *caller);
 bool vshmi_access_allows(const struct vshmi_access *access, int fd, const struct vshmi_caller *caller);
 
+/* ---- pages.c: what is told in the memory ---- */
+
+struct vshmi_pages {
+	struct vshmi_shared_server *shared; /* NULL: nothing is told there */
+	unsigned char *base; /* of the mapping */
+	uint64_t size;
+	uint64_t *state; /* what was told: a copy, so that the memory is never read */
+	uint32_t gone;	 /* the memory was cut off, and this is written to nowhere; atomic */
+};
+
+/* Begins a life at `offset` of the memory; 0: there are no pages. On failure vshmi_pages_close() is still to be called. */
+int vshmi_pages_open(struct vshmi_pages *pages, int memory, uint64_t offset, char *why);
+void vshmi_pages_close(struct vshmi_pages *pages);
+void vshmi_pages_tell(struct vshmi_pages *pages, uint32_t id, enum vshm_client_state state);
+
 /* ---- the server ---- */
 
 struct vshmi_client {
@@ -75,6 +91,7 @@ struct vshmi_told {
 struct vshm_server {
 	struct vshmi_listener listener;
 	struct vshmi_access access;
+	struct vshmi_pages pages;
 	int epoll, timer, memory;
 	int spare; /* is given up to take and close a connection when no descriptor is left; -1 */
 	bool deaf; /* not listening for a while */

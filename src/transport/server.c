@@ -286,6 +286,17 @@ static int server_ring(struct vshmi_transport *t, uint32_t doorbell)
 	return client ? 0 : -ENOENT;
 }
 
+static bool server_knows(struct vshmi_transport *t, uint32_t doorbell)
+{
+	struct server *server = t->state;
+	bool found;
+
+	vshmi_lock(&server->lock);
+	found = doorbell <= UINT16_MAX && find(server, doorbell);
+	vshmi_unlock(&server->lock);
+	return found;
+}
+
 static unsigned server_attend(struct vshmi_transport *t, uint32_t departed[], unsigned most)
 {
 	struct server *server = t->state;
@@ -319,6 +330,7 @@ const struct vshmi_transport_ops vshmi_server_ops = {
 	.open = server_open,
 	.status = server_status,
 	.ring = server_ring,
+	.knows = server_knows,
 	.attend = server_attend,
 	.close = server_close,
 };

@@ -48,6 +48,8 @@ struct vshmi_transport_ops {
 	void (*hear)(struct vshmi_transport *t);
 	/* Rings the peer whose doorbell has this address. Never blocks. 0; -ENOENT: nobody has it, if that is known. NULL: no doorbells. */
 	int (*ring)(struct vshmi_transport *t, uint32_t doorbell);
+	/* Was this transport told of whom that doorbell is? NULL: it is told of nobody, and devices ring whom they know. */
+	bool (*knows)(struct vshmi_transport *t, uint32_t doorbell);
 	/* `news` is readable: reads it. Doorbells whose peers are gone for good, up to `most`; how many. In the keeper's thread. */
 	unsigned (*attend)(struct vshmi_transport *t, uint32_t departed[], unsigned most);
 	/* The page size that a new region at this place needs: a power of two, at least VSHM_MIN_PAGE. */

@@ -15,6 +15,12 @@ struct vshmi_shared_superblock {
 	struct vshmi_word64 word[VSHM_SUPERBLOCK_SIZE / 8];
 };
 
+struct vshmi_shared_server {
+	struct vshmi_word64 magic, life;
+	unsigned char pad[4080];
+	struct vshmi_word64 state[VSHM_CLIENT_IDS / 32];
+};
+
 /* records, rings_sent, rings_avoided, sleeps, spurious, lost */
 #define VSHMI_COUNTERS 6
 
@@ -66,6 +72,28 @@ int vshmi_superblock_read(const struct vshmi_shared_superblock *shared, uint64_t
 
 /* Writes a superblock: clears the magic, stores the rest, computes the CRC, stores the magic last. */
 void vshmi_superblock_write(struct vshmi_shared_superblock *shared, struct vshm_superblock *superblock);
+
+/* ---- life.c: what an ivshmem server tells of its clients ---- */
+
+/* The life that the pages tell of; 0: none, or it begins this very moment. */
+uint64_t vshmi_server_life(const struct vshmi_shared_server *shared);
+
+/* What became of `id`, below VSHM_CLIENT_IDS, in that life; VSHM_CLIENT_UNKNOWN when it is another one. */
+enum vshm_client_state vshmi_server_client(const struct vshmi_shared_server *shared, uint64_t life, uint32_t id);
+
+/* Begins a life, in which no id was given out yet. */
+void vshmi_server_begin(struct vshmi_shared_server *shared, uint64_t life);
+
+/* Tells what 32 ids are by now: state word `index`. */
+void vshmi_server_tell(struct vshmi_shared_server *shared, uint32_t index, uint64_t word);
+
+/* A state word with one id in another state. */
+static inline uint64_t vshmi_server_word(uint64_t word, uint32_t id, enum vshm_client_state state)
+{
+	unsigned shift = 2 * (id % 32);
+
+	return (word & ~(UINT64_C(3) << shift)) | (uint64_t)state << shift;
+}
 
 /* ---- section.c ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Superblock, identity and directory entry: lawful ones with words changed before and while they are read. What a
- * validator accepts keeps its promises, and names a rule when it does not.
+ * Superblock, identity, directory entry and what a server tells: lawful ones with words changed before and while they are
+ * read. What a validator accepts keeps its promises, and names a rule when it does not.
  */
 #include "fetch.h"
 #include "wire/wire.h"
@@ -198,17 +198,44 @@ static void entry(struct vshmi_shared_section *section)
 	(void)vshmi_entry_id(shared);
 }
 
+/* ---- what a server tells ---- */
+
+/* Whatever stands there and changes meanwhile: a lawful state, of the life that was asked for or of none, in five loads. */
+static void life(struct vshmi_shared_server *server)
+{
+	struct vshm_server_page page = {.magic = VSHM_SERVER_MAGIC, .life = fetch_byte() & 7 ? 77 : fetch_value(77)};
+	uint32_t id = (uint32_t)(fetch_value(VSHM_CLIENT_IDS) & UINT32_MAX);
+	enum vshm_client_state state;
+	uint64_t asked;
+
+	change_words(&page, 2);
+	memcpy(server, &page, sizeof(page.magic) + sizeof(page.life));
+	memset(server->state, fetch_byte(), sizeof(server->state));
+	fetch_hint(&server->magic);
+	fetch_hint(&server->life);
+	fetch_call(2);
+	asked = vshmi_server_life(server);
+	FETCH_ASSERT(asked != VSHM_LIFE_OVER);
+	fetch_call(5);
+	state = vshmi_server_client(server, asked, id);
+	FETCH_ASSERT(state <= VSHM_CLIENT_DROPPED && (asked || state == VSHM_CLIENT_UNKNOWN));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct vshmi_shared_section section;
+	static struct vshmi_shared_server server;
 
 	fetch_begin(data, size);
-	switch (fetch_byte() % 3) {
+	switch (fetch_byte() % 4) {
 	case 0:
 		superblock();
 		break;
 	case 1:
 		identity(&section);
+		break;
+	case 2:
+		life(&server);
 		break;
 	default:
 		entry(&section);

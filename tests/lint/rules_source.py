@@ -18,7 +18,7 @@ LAYERS = {
     "region": ("transport", "ring", "pool", "wire", "shared", "os", "base"),
     "wait": ("shared", "os", "base"),
     "end": ("wait", "region", "ring", "pool", "wire", "shared", "os", "base"),
-    "server": ("os", "base"),
+    "server": ("wire", "shared", "os", "base"),
     "discover": (),
 }
 

