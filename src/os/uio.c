@@ -65,9 +65,8 @@ int vshmi_uio_open(const struct vshmi_pci *pci, struct vshmi_uio *uio, char *why
 
 	if (!find_node(pci->dir, node))
 		return vshmi_why(why, -EOPNOTSUPP,
-				 "%s has no UIO driver: modprobe uio_pci_generic; echo uio_pci_generic > /sys/bus/pci/devices/%s/driver_override; "
-				 "echo %s > /sys/bus/pci/drivers_probe",
-				 pci->address, pci->address, pci->address);
+				 "%s has no UIO driver: as root, modprobe uio_pci_generic; vshmctl bind %s uio_pci_generic", pci->address,
+				 pci->address);
 	(void)snprintf(path, sizeof(path), "uio/%s", node);
 	uio->dir = openat(pci->dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	(void)snprintf(path, sizeof(path), "%s/dev/%s", pci->root, node);

@@ -84,9 +84,7 @@ static int open_group(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, int 
 		return vshmi_why(why, -EBUSY, "%s is in use by another process: only one can have it through VFIO", address);
 	if (vfio->group < 0 && errno == ENOENT)
 		return vshmi_why(why, -EOPNOTSUPP,
-				 "%s is not bound to vfio-pci: echo vfio-pci > /sys/bus/pci/devices/%s/driver_override; "
-				 "echo %s > /sys/bus/pci/drivers_probe",
-				 address, address, address);
+				 "%s is not bound to vfio-pci: as root, vshmctl bind %s", address, address);
 	if (vfio->group < 0)
 		return vshmi_why(why, vshmi_error_of(errno), "cannot open %s: it needs to be readable and writable for you", path);
 	if (ioctl(vfio->group, VFIO_GROUP_GET_STATUS, &status) || !(status.flags & VFIO_GROUP_FLAGS_VIABLE))

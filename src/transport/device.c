@@ -146,9 +146,9 @@ static bool has_doorbells(const struct vshmi_device *device)
 static int explain_refusal(const struct vshmi_pci *pci, int error, char *why)
 {
 	if (pci->driver[0])
-		return vshmi_why(why, -EBUSY, "cannot map the memory of %s while the driver %s has it: end who uses that, or "
-					      "echo %s > /sys/bus/pci/drivers/%s/unbind",
-				 pci->address, pci->driver, pci->address, pci->driver);
+		return vshmi_why(why, -EBUSY, "cannot map the memory of %s while a program has it through %s (vshmctl doctor tells which): end "
+					      "that, or vshmctl unbind %s",
+				 pci->address, pci->driver, pci->address);
 	return vshmi_why(why, error, "cannot map the memory of %s: %s", pci->address,
 			 error == -ENOMEM ? "no address space (ulimit -v) or no memory" :
 					    "the kernel refuses it (lockdown, as with secure boot, forbids it)");

@@ -34,7 +34,7 @@ class Show(ctl.Case):
         seen = self.show(path)
         self.assertEqual(set(seen), {"uri", "name", "uuid", "layout_version", "profile", "size", "segments", "layout_page",
                                      "created_ns", "looked_ns", "peer_count", "peers_live", "facts", "peers", "rings",
-                                     "pools", "waiting", "unlawful"})
+                                     "pools", "waiting", "unlawful", "way", "because"})
         self.assertEqual((seen["name"], seen["peers_live"], seen["layout_version"]), ("r", 2, 1))
         self.assertRegex(seen["uuid"], r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
         self.assertEqual(len(seen["peers"]), 4)
