@@ -91,6 +91,7 @@ static int64_t listen(const struct vshmi_wait *wait, struct vshmi_flood *flood, 
 {
 	bool brief = wait->hurry && wait->hurry(wait->end);
 
+	vshmi_bell_prepare(wait->region);
 	if (vshmi_flood_nap(flood))
 		brief = true;
 	else

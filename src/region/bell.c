@@ -5,7 +5,8 @@
  * the program waits on the region's descriptor, the keeper leads all the time.
  *
  * No ring is lost: whoever clears the descriptor changes the kick word before it gives up the lead, and whoever takes the lead
- * looks whether the word still is what it noted before it armed.
+ * looks whether the word still is what it noted before it armed. A thread that was woken leaves the descriptor as it is, and
+ * clears it when it is about to arm for its next sleep: what it was woken for shall not wait for a system call.
  */
 #include "region/region.h"
 
@@ -38,15 +39,21 @@ void vshmi_bell_close(struct vshmi_bell *bell)
 	vshmi_eventfd_close(bell->wake_leader);
 }
 
-/* It rang. Did anybody find something since it rang last? */
-static void note_ring(struct vshmi_bell *bell, struct vshm_region *region)
+/* Who leads makes the descriptor unreadable. */
+static void clear(struct vshmi_bell *bell, struct vshm_region *region)
 {
-	uint32_t found = __atomic_load_n(&region->found, __ATOMIC_RELAXED);
-
+	__atomic_store_n(&bell->spent, 0, __ATOMIC_RELAXED);
 	if (region->transport.ops->hear)
 		region->transport.ops->hear(&region->transport);
 	else
 		vshmi_eventfd_clear(region->transport.bell);
+}
+
+/* It rang. Did anybody find something since it rang last? */
+static void note_ring(struct vshmi_bell *bell, const struct vshm_region *region)
+{
+	uint32_t found = __atomic_load_n(&region->found, __ATOMIC_RELAXED);
+
 	if (found != bell->found)
 		bell->flood.empty = 0;
 	bell->found = found;
@@ -60,13 +67,19 @@ static bool sleep_on(struct vshmi_bell *bell, struct vshm_region *region, int64_
 	bool deaf = vshmi_flood_nap(&bell->flood);
 	uint32_t readable;
 
+	if (__atomic_load_n(&bell->spent, __ATOMIC_RELAXED)) { /* of an earlier ring, or a new one, which nobody can tell */
+		clear(bell, region);
+		return true;
+	}
 	if (deaf && timeout_ns > NAP_NS)
 		timeout_ns = NAP_NS;
 	readable = vshmi_poll(fds, deaf ? 1 : 2, timeout_ns > 0 ? timeout_ns : 0);
 	if (readable & 1)
 		vshmi_eventfd_clear(bell->wake_leader);
-	if (readable & 2)
+	if (readable & 2) {
 		note_ring(bell, region);
+		__atomic_store_n(&bell->spent, 1, __ATOMIC_RELAXED);
+	}
 	return readable & 2;
 }
 
@@ -81,16 +94,27 @@ static bool lead(struct vshmi_bell *bell)
  * Somebody else may take the lead now, and may be whom the ring was for: also one who is only about to wait, so the word changes
  * in any case. The count and the lead are a Dekker pair: who finds the lead taken is seen here, or does not find it taken.
  */
-static void stop_leading(struct vshmi_bell *bell, struct vshm_region *region, bool rang)
+static void stop_leading(struct vshmi_bell *bell, struct vshm_region *region, bool rang, unsigned self)
 {
 	if (rang)
 		vshmi_increment32(&region->kick);
 	__atomic_store_n(&bell->led, 0, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&bell->waiting, __ATOMIC_SEQ_CST) < 2)
+	if (__atomic_load_n(&bell->waiting, __ATOMIC_SEQ_CST) <= self)
 		return;
 	if (!rang)
 		vshmi_increment32(&region->kick);
 	vshmi_futex_wake(vshmi_futex_address(&region->kick));
+}
+
+void vshmi_bell_prepare(struct vshm_region *region)
+{
+	struct vshmi_bell *bell = &region->bell_heard;
+
+	if (!__atomic_load_n(&bell->spent, __ATOMIC_RELAXED) || vshmi_region_listens(region) || !lead(bell))
+		return; /* whoever leads clears it */
+	if (__atomic_load_n(&bell->spent, __ATOMIC_RELAXED))
+		clear(bell, region);
+	stop_leading(bell, region, true, 0);
 }
 
 void vshmi_bell_wait(struct vshm_region *region, uint32_t kick, int64_t timeout_ns)
@@ -104,7 +128,7 @@ void vshmi_bell_wait(struct vshm_region *region, uint32_t kick, int64_t timeout_
 	} else {
 		bool rang = vshmi_load_acquire32(&region->kick) == kick && sleep_on(bell, region, timeout_ns);
 
-		stop_leading(bell, region, rang);
+		stop_leading(bell, region, rang, 1);
 	}
 	__atomic_fetch_sub(&bell->waiting, 1, __ATOMIC_SEQ_CST);
 }
@@ -142,6 +166,7 @@ bool vshmi_bell_keep(struct vshm_region *region, bool listening, int64_t until_n
 		vshmi_eventfd_clear(bell->wake_keeper);
 	if (rings && readable >> rings & 1) {
 		note_ring(bell, region);
+		clear(bell, region);
 		vshmi_region_kick(region);
 	}
 	if (leads)

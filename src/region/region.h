@@ -119,6 +119,7 @@ struct vshmi_bell {
 	int wake_keeper, wake_leader; /* descriptors that end their sleep */
 	uint32_t led;	  /* somebody leads; atomic */
 	uint32_t waiting; /* threads, the leader too; atomic */
+	uint32_t spent;	  /* it rang, that was noticed, and it is still readable; atomic, set and cleared by who leads */
 	struct vshmi_flood flood; /* the leader's */
 	uint32_t found;
 };
@@ -288,6 +289,9 @@ void vshmi_keeper_listen(struct vshm_region *region);
 
 int vshmi_bell_open(struct vshmi_bell *bell, const struct vshm_region *region); /* 0, -ENOMEM, -EIO */
 void vshmi_bell_close(struct vshmi_bell *bell);
+
+/* Before a thread notes the kick word and arms, to sleep then. */
+void vshmi_bell_prepare(struct vshm_region *region);
 
 /* Sleeps until the bell rings, the kick word is not `kick` any more, or `timeout_ns`. Any thread. */
 void vshmi_bell_wait(struct vshm_region *region, uint32_t kick, int64_t timeout_ns);

@@ -49,9 +49,11 @@ static void *wait_for_numbers(void *arg)
 	struct waiter *w = arg;
 
 	while (w->seen < w->until) {
-		uint32_t kick = vshmi_load_acquire32(&region.kick), number;
 		int64_t begin_ns = vshmi_clock_ns();
+		uint32_t kick, number;
 
+		vshmi_bell_prepare(&region);
+		kick = vshmi_load_acquire32(&region.kick);
 		number = __atomic_load_n(&w->number, __ATOMIC_ACQUIRE); /* looks after it has noted the word */
 		if (number == w->seen) {
 			vshmi_bell_wait(&region, kick, LONG_NS);
@@ -98,6 +100,46 @@ START_TEST(no_ring_is_lost)
 		ck_assert(!waiters[i].late);
 	}
 	ck_assert_uint_eq(region.bell_heard.waiting, 0);
+	end();
+}
+END_TEST
+
+static uint32_t note(void)
+{
+	return vshmi_load_acquire32(&region.kick);
+}
+
+/* Waits with what was noted earlier: does it end at once? */
+static bool ends(uint32_t noted)
+{
+	int64_t begin_ns = vshmi_clock_ns();
+
+	vshmi_bell_wait(&region, noted, LONG_NS / 2);
+	return vshmi_clock_ns() - begin_ns < LONG_NS / 4;
+}
+
+/* One thread's ring is noticed by another one, which clears it before its own next sleep: both orders of the two. */
+START_TEST(cleared_by_another)
+{
+	uint32_t noted;
+	int fd;
+
+	begin();
+	fd = region.transport.bell;
+	noted = note(); /* one has armed and looked, */
+	ring();
+	ck_assert(ends(note())); /* another one wakes, */
+	vshmi_bell_prepare(&region);
+	ck_assert(ends(noted)); /* and the first does not sleep. */
+
+	ring();
+	ck_assert(ends(note()));
+	ck_assert_uint_eq(vshmi_poll(&fd, 1, 0), 1); /* not cleared yet: */
+	noted = note();
+	ring(); /* this one cannot be told from it */
+	vshmi_bell_prepare(&region);
+	ck_assert_uint_eq(vshmi_poll(&fd, 1, 0), 0);
+	ck_assert(ends(noted));
 	end();
 }
 END_TEST
@@ -254,6 +296,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, no_ring_is_lost);
+	tcase_add_test(tc, cleared_by_another);
 	tcase_add_test(tc, a_kick_ends_all_waits);
 	tcase_add_test(tc, the_lead_is_passed_on);
 	tcase_add_test(tc, a_leader_that_goes_wakes_the_others);
