@@ -86,10 +86,11 @@ static bool further_groups_are_in(const uint32_t *list, size_t count, int fd)
 
 bool vshmi_access_allows(const struct vshmi_access *access, int fd, const struct vshmi_caller *caller)
 {
-	const uint32_t *groups = access->ids + access->users;
+	const uint32_t *groups;
 
 	if (!access->ids)
 		return true;
+	groups = access->ids + access->users;
 	if (is_in(access->ids, access->users, caller->uid))
 		return true;
 	return access->groups &&

