@@ -133,7 +133,7 @@ struct vshm_identity {
 	uint32_t pid;
 	uint32_t uid;
 	uint32_t beat_ms;    /* how often the heart beats; 0: never */
-	uint32_t ivshmem_id; /* doorbell address on an ivshmem device; UINT32_MAX: none */
+	uint32_t ivshmem_id; /* its id at an ivshmem server, by which its doorbell is rung, if it has one; UINT32_MAX: none */
 	char label[VSHM_NAME_SIZE];
 	uint64_t server_life; /* of the server that gave it ivshmem_id: struct vshm_server_page; 0: not known */
 };

@@ -140,7 +140,8 @@ static enum vshm_peer_state examine_living(struct vshm_region *region, struct vs
 		if (process_gone(region, identity) > 0 || (still && vshmi_peer_rebooted(region, identity)))
 			return VSHM_PEER_FENCED;
 	}
-	if (still && identity->beat_ms)
+	/* without an identity it stopped, or its machine was switched off, while it was attaching */
+	if (still && (identity->beat_ms || !identity->incarnation))
 		return VSHM_PEER_SUSPECT;
 	return identity->state == VSHM_SECTION_CLOSING ? VSHM_PEER_CLOSING : VSHM_PEER_LIVE;
 }

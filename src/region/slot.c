@@ -153,7 +153,7 @@ static int initialise(struct vshm_region *region)
 		.pid = region->host.pid,
 		.uid = region->host.uid,
 		.beat_ms = region->beat_ms,
-		.ivshmem_id = region->ways & VSHM_WAY_DOORBELL ? region->transport.doorbell : UINT32_MAX,
+		.ivshmem_id = region->transport.doorbell,
 		.server_life = region->server_life,
 	};
 	int rc = vshmi_random(&region->incarnation, sizeof(region->incarnation));

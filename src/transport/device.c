@@ -177,7 +177,9 @@ static void sysfs_registers(struct vshmi_device *device)
 
 	if (bar < 0)
 		return;
-	(void)map_registers(device, bar, 0, address % (uint64_t)sysconf(_SC_PAGESIZE));
+	/* nobody can ring it, but by its address the server tells others when this machine is gone */
+	if (!map_registers(device, bar, 0, address % (uint64_t)sysconf(_SC_PAGESIZE)))
+		(void)note_position(device, NULL);
 	close(bar);
 }
 

@@ -27,7 +27,7 @@ struct vshmi_device {
 	uint64_t registers_offset;	      /* they are at this place of the VFIO device */
 	void *registers_page;
 	int bell;	   /* becomes readable when it is rung; -1: it has no interrupts */
-	uint32_t doorbell; /* its address, by which others ring it; UINT32_MAX: none */
+	uint32_t doorbell; /* its address, at the server and for those who ring it; UINT32_MAX: none */
 	/* the rest belongs to the way */
 	struct vshmi_vfio vfio;
 	struct vshmi_uio uio;

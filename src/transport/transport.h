@@ -65,7 +65,7 @@ struct vshmi_transport {
 	bool rings;	   /* it can ring others */
 	int bell;	   /* a descriptor that becomes readable when this peer is rung; -1: nobody can ring it */
 	int news;	   /* with `attend`: a descriptor that becomes readable when there is something to read; -1 */
-	uint32_t doorbell; /* its address, by which others ring this peer; UINT32_MAX: it has none */
+	uint32_t doorbell; /* its address, by which a server knows this peer, and others ring it if it has a bell; UINT32_MAX: none */
 	bool own_first; /* of several segments the first is this peer's own, the others follow in turn; else segment i is peer i's */
 	uint32_t segment_count;
 	struct vshmi_segment segment[VSHM_MAX_PEERS];

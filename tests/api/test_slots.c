@@ -490,6 +490,32 @@ START_TEST(again_after_a_reboot)
 }
 END_TEST
 
+/* Switched off while it was attaching: the slot is taken, and nobody says by whom. */
+START_TEST(half_attached)
+{
+	struct vshm_peer_info peer = VSHM_PEER_INFO_INIT;
+	struct header header;
+	struct vshm_region *r;
+	struct world w;
+	int64_t give_up;
+
+	world_create(&w, _i, 2, 65536);
+	switch_off(&w, &peer, &header);
+	memset(header.bytes + offsetof(struct vshm_identity, incarnation), 0, sizeof(uint64_t));
+	header_move(&w, &peer, &header, true);
+	r = world_observe(&w);
+	give_up = support_now_ns() + SUPPORT_LONG;
+	ck_assert_uint_eq(state_of(r, 1), VSHM_PEER_LIVE); /* it may be about to say so */
+	while (state_of(r, 1) == VSHM_PEER_LIVE && support_now_ns() < give_up)
+		support_sleep_us(20000);
+	ck_assert_uint_eq(state_of(r, 1), VSHM_PEER_SUSPECT);
+	ck_ok(vshm_region_close(r));
+	ck_ok(vshm_region_evict(w.uri, 1, VSHM_EVICT_FORCE, NULL));
+	ck_ok(vshm_region_close(world_open(&w, 1)));
+	world_destroy(&w);
+}
+END_TEST
+
 Suite *suite_slots(void)
 {
 	Suite *s = suite_create("slots");
@@ -508,6 +534,7 @@ Suite *suite_slots(void)
 	add_everywhere(tc, observer_writes_nothing);
 	tcase_add_loop_test(tc, no_keeper, 0, 1); /* takes longer than a lease */
 	tcase_add_loop_test(tc, again_after_a_reboot, 0, 1); /* the same */
+	tcase_add_loop_test(tc, half_attached, 0, 1); /* the same */
 	add_everywhere(tc, segment_not_there_yet);
 	add_everywhere(tc, segment_twice);
 	add_everywhere(tc, segment_of_a_liar);

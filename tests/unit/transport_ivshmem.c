@@ -331,7 +331,7 @@ START_TEST(a_driver_for_any_device)
 	ck_assert_msg(!try_open(&t, "ivshmem:" ADDRESS "?via=uio", false, why), "%s", why);
 	ck_assert_uint_eq(t.segment[0].size, SEGMENT_SIZE);
 	ck_assert(t.rings && t.bell < 0);
-	ck_assert_uint_eq(t.doorbell, UINT32_MAX);
+	ck_assert_uint_eq(t.doorbell, 0); /* for the server's word about it */
 	t.ops->ring(&t, 5);
 	t.ops->ring(&t, UINT16_MAX + 1);
 	ck_assert_uint_eq(read_word("/sys/bus/pci/devices/" ADDRESS "/resource0", 12), 5u << 16);

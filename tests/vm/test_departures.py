@@ -48,6 +48,16 @@ class Departures(world.Case):
         three.run(world.in_guest("vshmctl send URI data /tmp/f --quiet", 0))
         self.assertEqual(receiver.ok(), sent)
 
+    def test_without_interrupts(self):
+        """A guest that uses the device through sysfs hears nothing, and the server still knows it by its address."""
+        one = self.doorbell(self.socket, then="")
+        one.begin(world.in_guest("vshmctl recv URI data --quiet", 0))
+        self.eventually(lambda: "label" in self.show()["peers"][0])
+        one.kill()
+        killed = time.monotonic()
+        self.eventually(lambda: self.show()["peers"][0]["state"] == "fenced")
+        print(f"fenced {(time.monotonic() - killed) * 1000:.0f} ms after SIGKILL of QEMU")
+
     def test_after_the_server(self):
         """The next server knows nothing of the clients of the one before: they are not fenced, and go on."""
         one, two = self.doorbell(self.socket), self.doorbell(self.socket)

@@ -3,40 +3,13 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 
+import monitor
 import world
 from world import runner
 
-# The kernel sizes a port's window before anything is plugged in: on arm64 no firmware does it.
-HOTPLUG = "pci=hpmmioprefsize=64M"
 NOBODY = "nobody:x:65534:65534:nobody:/:/bin/sh\n"
-
-
-class Monitor:
-    """QEMU's machine protocol."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(world.LONG)
-        self.socket.connect(path)
-        self.lines = self.socket.makefile("r")
-        self.lines.readline()  # its greeting
-        self.ask("qmp_capabilities")
-
-    def ask(self, command, **arguments):
-        self.socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
-        while True:
-            answer = json.loads(self.lines.readline())
-            if "error" in answer:
-                raise AssertionError(f"{command}: {answer['error']['desc']}")
-            if "return" in answer:
-                return answer["return"]
-
-    def close(self):
-        self.lines.close()
-        self.socket.close()
 
 
 def as_user(command, user):
@@ -224,18 +197,17 @@ class Discover(world.Case):
     def test_hot_plug(self):
         self.ctl("create", "net1", "--path", self.shm + "/net1", "--size", "4M")
         qmp = self.shm + "/qmp"
-        one = self.plain("-qmp", f"unix:{qmp},server=on,wait=off", "-device", "pcie-root-port,id=late_slot,chassis=7,slot=7,pref64-reserve=64M",
-                         kernel_args=HOTPLUG)
+        one = self.plain(*monitor.devices(qmp, "late_slot"), kernel_args=monitor.KERNEL_ARGS)
         one.begin("vshmctl list --watch >/tmp/watch; echo ended with $? >>/tmp/watch")
         one.eventually("grep '^  ivshmem .*net0' /tmp/watch")
-        monitor = Monitor(qmp)
-        self.addCleanup(monitor.close)
-        monitor.ask("object-add", **{"qom-type": "memory-backend-file", "id": "late", "mem-path": self.shm + "/net1", "size": 4 << 20,
+        machine = monitor.Monitor(qmp)
+        self.addCleanup(machine.close)
+        machine.ask("object-add", **{"qom-type": "memory-backend-file", "id": "late", "mem-path": self.shm + "/net1", "size": 4 << 20,
                                      "share": True})
-        monitor.ask("device_add", driver="ivshmem-plain", id="late", memdev="late", bus="late_slot")
+        machine.ask("device_add", driver="ivshmem-plain", id="late", memdev="late", bus="late_slot")
         one.eventually("grep '^[+~] ivshmem .*net1 .* 4 MiB' /tmp/watch", 60)
         self.assertEqual(len(json.loads(one.run("vshmctl list --json"))["devices"]), 2)
-        monitor.ask("device_del", id="late")
+        machine.ask("device_del", id="late")
         one.eventually("grep '^- ivshmem .*net1' /tmp/watch", 60)
         one.run("kill $(pidof vshmctl)")
         one.eventually("grep 'ended with 143' /tmp/watch")

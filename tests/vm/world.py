@@ -97,9 +97,11 @@ class Case(unittest.TestCase):
         words = [word.strip("'") for line in args.splitlines() for word in line.split(" ", 1)]
         return self.guest(*words, *devices, **options)
 
-    def doorbell(self, path, *devices, **options):
-        return self.guest("-chardev", f"socket,id=s,path={path}", "-device", "ivshmem-doorbell,chardev=s,vectors=1", *devices,
-                          vfio=True, then=VFIO, **options)
+    def doorbell(self, path, *devices, bus="", then=VFIO, **options):
+        """A guest with doorbells, bound to vfio-pci; `bus`: of QEMU, to plug the device in there, as `pulled`."""
+        at = f",bus={bus},id=pulled" if bus else ""
+        return self.guest("-chardev", f"socket,id=s,path={path}", *devices, "-device", f"ivshmem-doorbell,chardev=s,vectors=1{at}",
+                          vfio=True, then=then, **options)
 
     @staticmethod
     def together(start):
