@@ -10,6 +10,9 @@ import world
 from world import runner
 
 MIB = 1 << 20
+# Of all threads. What a region takes without anything to do is 25 a second at most; vshmctl looks for signals beside that.
+WAKE_UPS = "cat /proc/$(pidof vshmctl)/task/*/status | grep ^voluntary | awk '{n += $2} END {print n}'"
+BUDGET = 25 + 15
 INTERRUPTS = "cat /proc/interrupts | grep vfio-msix | awk '{print $2}'"
 
 
@@ -77,18 +80,30 @@ class Doorbell(world.Case):
         self.assertLessEqual(late, 10) # a loaded machine pauses a guest for as long now and then
         self.assertLess(rung, 11000)
 
+    @staticmethod
+    def counted(one):
+        """Interrupts, wake-ups, and when that was, by the guest's clock."""
+        return [float(word) for word in one.run(f"{INTERRUPTS}; {WAKE_UPS}; cut -d' ' -f1 /proc/uptime").split()]
+
     def test_idle(self):
         """Connected, and nothing to say: no interrupt comes."""
         self.serve()
         one, two = self.doorbell(self.socket), self.doorbell(self.socket)
-        receiver = two.begin(world.in_guest("vshmctl recv URI data --quiet | sha256sum", 1))
+        receiver = two.begin(world.in_guest("vshmctl recv URI data --quiet | tee /tmp/got | sha256sum", 1))
         one.run("mkfifo /tmp/fifo")
         sender = one.begin(world.in_guest("vshmctl send URI data /tmp/fifo --quiet", 0))
-        one.begin("(echo begin; sleep 6; echo end) >/tmp/fifo")
+        one.begin("(echo begin; until test -e /tmp/go; do sleep 0.2; done; echo end) >/tmp/fifo")
+        two.eventually("grep begin /tmp/got")
         one.run("sleep 2")
-        before = [int(guest.run(INTERRUPTS)) for guest in (one, two)]
+        before = [self.counted(each) for each in (one, two)]
         one.run("sleep 3")
-        self.assertEqual([int(guest.run(INTERRUPTS)) for guest in (one, two)], before)
+        for place, each, (rings, wake_ups, at) in zip(("sender", "receiver"), (one, two), before):
+            now = self.counted(each)
+            rate = (now[1] - wake_ups) / (now[2] - at)
+            print(f"{place}: {rate:.0f} wake-ups a second, {now[0] - rings:.0f} interrupts")
+            self.assertEqual(now[0], rings)
+            self.assertLess(rate, BUDGET)
+        one.run("touch /tmp/go")
         sender.ok()
         self.assertEqual(receiver.ok().split()[0], hashlib.sha256(b"begin\nend\n").hexdigest())
 

@@ -35,6 +35,11 @@ class Plain(world.Case):
         self.ctl("send", self.host[0], "data", "--quiet", input=data)
         self.assertEqual(receiver.ok().split()[0], hashlib.sha256(data).hexdigest())
 
+        # the examples: as much, in frames that their consumer checks
+        consumer = two.begin(world.in_guest("consumer URI", 1))
+        one.run(world.in_guest("producer URI 34000", 0))
+        print(consumer.ok().strip())
+
     def test_who_is_there(self):
         """Host and guest see the same peers, and the host's kernel is not the guest's."""
         one = self.plain()
