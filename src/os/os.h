@@ -121,6 +121,9 @@ void vshmi_pci_close(struct vshmi_pci *pci);
 /* Is it still plugged in? */
 bool vshmi_pci_there(const struct vshmi_pci *pci);
 
+/* What another subsystem calls this device: the only name in its directory `of`. False: there is none. */
+bool vshmi_pci_child(const struct vshmi_pci *pci, const char *of, char *name, size_t size);
+
 /* Makes the device answer to accesses to its memory: without that loads give zeros or ones, and no error. 0 or -EACCES. */
 int vshmi_pci_enable(struct vshmi_pci *pci, char *why);
 

@@ -104,6 +104,27 @@ bool vshmi_pci_there(const struct vshmi_pci *pci)
 	return !faccessat(pci->dir, "vendor", R_OK, 0);
 }
 
+bool vshmi_pci_child(const struct vshmi_pci *pci, const char *of, char *name, size_t size)
+{
+	int fd = openat(pci->dir, of, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (!list) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while (!found && (entry = readdir(list)))
+		if (entry->d_name[0] != '.' && strlen(entry->d_name) < size) {
+			memcpy(name, entry->d_name, strlen(entry->d_name) + 1);
+			found = true;
+		}
+	closedir(list);
+	return found;
+}
+
 /* The kernel counts: each user adds one, and takes it back. */
 static bool write_enable(const struct vshmi_pci *pci, const char *value)
 {

@@ -6,7 +6,6 @@
 #include "base/base.h"
 #include "os/os.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -30,40 +29,24 @@ static void read_line(int dir, const char *name, char *line, size_t size)
 	line[strcspn(line, "\n")] = '\0';
 }
 
-/* "uioN", the first below the PCI device's directory. False: there is none. */
-static bool find_node(int dir, char node[16])
+/* "uioN", below the PCI device's directory. */
+static bool find_node(const struct vshmi_pci *pci, char node[16])
 {
-	int fd = openat(dir, "uio", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-	bool found = false;
-
-	if (!list) {
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
-	while (!found && (entry = readdir(list)))
-		if (!strncmp(entry->d_name, "uio", 3) && strlen(entry->d_name) < 16) {
-			memcpy(node, entry->d_name, strlen(entry->d_name) + 1);
-			found = true;
-		}
-	closedir(list);
-	return found;
+	return vshmi_pci_child(pci, "uio", node, 16);
 }
 
 bool vshmi_uio_there(const struct vshmi_pci *pci)
 {
 	char node[16];
 
-	return find_node(pci->dir, node);
+	return find_node(pci, node);
 }
 
 int vshmi_uio_open(const struct vshmi_pci *pci, struct vshmi_uio *uio, char *why)
 {
 	char node[16], path[512];
 
-	if (!find_node(pci->dir, node))
+	if (!find_node(pci, node))
 		return vshmi_why(why, -EOPNOTSUPP,
 				 "%s has no UIO driver: as root, modprobe uio_pci_generic; vshmctl bind %s uio_pci_generic", pci->address,
 				 pci->address);

@@ -8,7 +8,6 @@
 #include "base/base.h"
 #include "os/os.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vfio.h>
@@ -126,23 +125,12 @@ static int open_by_group(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, c
 /* "/dev/vfio/devices/vfioN". False: it has none. */
 static bool find_node(const struct vshmi_pci *pci, char *path, size_t size)
 {
-	int fd = openat(pci->dir, "vfio-dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-	bool found = false;
+	char name[32];
 
-	if (!list) {
-		if (fd >= 0)
-			close(fd);
+	if (!vshmi_pci_child(pci, "vfio-dev", name, sizeof(name)))
 		return false;
-	}
-	while (!found && (entry = readdir(list)))
-		if (!strncmp(entry->d_name, "vfio", 4)) {
-			(void)snprintf(path, size, "%s/dev/vfio/devices/%.32s", pci->root, entry->d_name);
-			found = true;
-		}
-	closedir(list);
-	return found;
+	(void)snprintf(path, size, "%s/dev/vfio/devices/%s", pci->root, name);
+	return true;
 }
 
 /* The device makes no access to memory of its own; an address space, empty, is what its interrupts need on some machines. */

@@ -230,10 +230,19 @@ START_TEST(what_cannot_be_mapped)
 }
 END_TEST
 
-/* ---- UIO: its device is a file, too, in which mapping M begins at page M ---- */
-
 #define PAGE 4096
 #define POSITION 7
+
+/* Registers, and a table of interrupts. */
+static void make_doorbell(void)
+{
+	static const char page[PAGE];
+
+	write_attribute("resource0", page, sizeof(page));
+	write_attribute("resource1", page, sizeof(page));
+}
+
+/* ---- UIO: its device is a file, too, in which mapping M begins at page M ---- */
 
 static void make_map(unsigned number, const char *name, const char *size)
 {
@@ -320,14 +329,13 @@ END_TEST
 /* A driver for any device gives away no 64-bit bar and knows no MSI-X: memory and registers come from sysfs. */
 START_TEST(a_driver_for_any_device)
 {
-	char why[VSHM_WHY_SIZE] = "", page[PAGE] = {0};
+	char why[VSHM_WHY_SIZE] = "";
 	struct vshmi_transport t;
 
 	begin();
 	make_uio("../../drivers/uio_pci_generic", POSITION);
 	make_map(0, "\n", "0x1000\n");
-	write_attribute("resource0", page, sizeof(page));
-	write_attribute("resource1", page, sizeof(page));
+	make_doorbell();
 	ck_assert_msg(!try_open(&t, "ivshmem:" ADDRESS "?via=uio", false, why), "%s", why);
 	ck_assert_uint_eq(t.segment[0].size, SEGMENT_SIZE);
 	ck_assert(t.rings && t.bell < 0);
@@ -357,7 +365,7 @@ END_TEST
 /* It hears nothing, but it can ring; and says what would take more. */
 START_TEST(sysfs_rings)
 {
-	char why[VSHM_WHY_SIZE] = "", page[PAGE] = {0};
+	char why[VSHM_WHY_SIZE] = "";
 	struct vshmi_transport t;
 
 	begin();
@@ -365,8 +373,7 @@ START_TEST(sysfs_rings)
 	ck_assert(!t.rings && t.bell < 0 && strstr(t.because, "plain") != NULL);
 	t.ops->ring(&t, 1); /* nothing happens */
 	t.ops->close(&t);
-	write_attribute("resource0", page, sizeof(page));
-	write_attribute("resource1", page, sizeof(page));
+	make_doorbell();
 	ck_ok(try_open(&t, "ivshmem:" ADDRESS, true, why));
 	ck_assert(!t.rings);
 	t.ops->close(&t);
@@ -382,12 +389,11 @@ END_TEST
 /* Where no firmware has placed them, the registers of several devices share a page. */
 START_TEST(registers_inside_a_page)
 {
-	char why[VSHM_WHY_SIZE] = "", page[PAGE] = {0}, size[32];
+	char why[VSHM_WHY_SIZE] = "", size[32];
 	struct vshmi_transport t;
 
 	begin();
-	write_attribute("resource0", page, sizeof(page));
-	write_attribute("resource1", page, sizeof(page));
+	make_doorbell();
 	write_text("resource", "0x0000000010000300 0x00000000100003ff 0x0000000000040200\n");
 	ck_ok(try_open(&t, "ivshmem:" ADDRESS, false, why));
 	t.ops->ring(&t, 2);
@@ -523,12 +529,9 @@ END_TEST
 /* Of three devices two are memory, and one rings. */
 static void begin_split(void)
 {
-	char page[PAGE] = {0};
-
 	begin();
 	make_device(THIRD);
-	write_attribute("resource0", page, sizeof(page));
-	write_attribute("resource1", page, sizeof(page));
+	make_doorbell();
 	make_device(SECOND);
 }
 
