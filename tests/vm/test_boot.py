@@ -36,7 +36,7 @@ class Boot(world.Case):
 
     def test_two_at_once(self):
         """Both have the device and our program, and no command waits for another."""
-        one, two = self.plain(), self.plain()
+        one, two = self.together(self.plain)
         version = self.ctl("--version").decode()
         for each in (one, two):
             self.assertEqual(each.run(DEVICE), "0x1af4\n0x1110\n")

@@ -43,7 +43,7 @@ class Death(world.Case):
         self.start("serve", "--socket", path, "--path", self.region, stderr=subprocess.DEVNULL)
         self.eventually(lambda: os.path.exists(path))
         self.uri = f"server:{path}"
-        return lambda **options: self.doorbell(path, **options)
+        return lambda *devices, **options: self.doorbell(path, *devices, **options)
 
     def connected(self, ring):
         return next((one for one in self.show()["rings"] if one["name"] == ring and one["connected"]), None)

@@ -16,6 +16,10 @@ class Departures(world.Case):
         self.socket = self.shm + "/server"
         self.server = self.serve()
 
+    def both(self):
+        """Two guests."""
+        return self.together(lambda **options: self.doorbell(self.socket, **options))
+
     def serve(self):
         server = self.start("serve", "--socket", self.socket, "--path", self.region, stderr=subprocess.DEVNULL)
         self.eventually(lambda: os.path.exists(self.socket))
@@ -29,7 +33,7 @@ class Departures(world.Case):
         return [ring for ring in self.show()["rings"] if ring["connected"]]
 
     def test_a_guest_is_switched_off(self):
-        one, two = self.doorbell(self.socket), self.doorbell(self.socket)
+        one, two = self.both()
         one.begin(world.in_guest("yes | vshmctl send URI data --quiet", 0))
         receiver = two.begin(world.in_guest("vshmctl recv URI data --quiet 2>&1 >/dev/null", 1))
         self.eventually(self.connected)
@@ -60,7 +64,7 @@ class Departures(world.Case):
 
     def test_after_the_server(self):
         """The next server knows nothing of the clients of the one before: they are not fenced, and go on."""
-        one, two = self.doorbell(self.socket), self.doorbell(self.socket)
+        one, two = self.both()
         one.run("mkfifo /tmp/fifo")
         receiver = two.begin(world.in_guest("vshmctl recv URI data --quiet | sha256sum", 1))
         sender = one.begin(world.in_guest("vshmctl send URI data /tmp/fifo --quiet", 0))

@@ -22,6 +22,10 @@ class Doorbell(world.Case):
         self.socket = self.shm + "/server"
         self.uri = f"server:{self.socket}?peer=4"
 
+    def both(self):
+        """Two guests."""
+        return self.together(lambda **options: self.doorbell(self.socket, **options))
+
     def serve(self):
         """vshmctl serve, once it listens."""
         server = self.start("serve", "--socket", self.socket, "--path", self.region, stderr=subprocess.PIPE)
@@ -45,7 +49,7 @@ class Doorbell(world.Case):
         self.move_64_mib()
 
     def move_64_mib(self):
-        one, two = self.doorbell(self.socket), self.doorbell(self.socket)
+        one, two = self.both()
         sent = one.run(f"head -c {64 * MIB} /dev/urandom >/tmp/f && sha256sum </tmp/f")
         receive = world.in_guest("vshmctl recv URI data --quiet | sha256sum", 1)
         send = world.in_guest("vshmctl send URI data /tmp/f --quiet", 0)
@@ -67,7 +71,7 @@ class Doorbell(world.Case):
     def test_no_doorbell_is_lost(self):
         """10 000 paced round trips of which each side sleeps: none waits for a re-check, and each message is one interrupt."""
         self.serve()
-        one, two = self.doorbell(self.socket), self.doorbell(self.socket)
+        one, two = self.both()
         answering = self.answering(two)
         result = json.loads(one.run(world.in_guest("vshmctl ping URI --count 10000 --sleep --interval 0.0002 --json 2>/dev/null", 0), 180))
         rung = int(two.run(INTERRUPTS)) # only while the device is in use
@@ -88,7 +92,7 @@ class Doorbell(world.Case):
     def test_idle(self):
         """Connected, and nothing to say: no interrupt comes."""
         self.serve()
-        one, two = self.doorbell(self.socket), self.doorbell(self.socket)
+        one, two = self.both()
         receiver = two.begin(world.in_guest("vshmctl recv URI data --quiet | tee /tmp/got | sha256sum", 1))
         one.run("mkfifo /tmp/fifo")
         sender = one.begin(world.in_guest("vshmctl send URI data /tmp/fifo --quiet", 0))
@@ -121,7 +125,7 @@ class Doorbell(world.Case):
     def test_the_server_goes(self):
         """SIGKILL, and another one in its place: those who know each other go on, and others can join the region."""
         server = self.serve()
-        one, two = self.doorbell(self.socket), self.doorbell(self.socket)
+        one, two = self.both()
         answering = self.answering(two)
         trips = one.begin(world.in_guest("vshmctl ping URI --count 4000 --sleep --interval 0.0002 --json 2>&1", 0))
         one.run("sleep 1")

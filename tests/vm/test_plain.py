@@ -17,7 +17,7 @@ SEND = world.in_guest("vshmctl send URI data /tmp/f --quiet", 0)
 class Plain(world.Case):
     def test_64_mib_every_way(self):
         """Guest to guest, guest to host, host to guest; what arrives is what was sent."""
-        one, two = self.plain(), self.plain()
+        one, two = self.together(self.plain)
         sent = one.run(MAKE)
         receiver = two.begin(RECEIVE)
         one.run(SEND)
@@ -60,7 +60,7 @@ class Plain(world.Case):
 
         Not on arm64: what may be device memory is not for the exclusive access with which the kernel does that.
         """
-        one, two = self.plain(), self.plain()
+        one, two = self.together(self.plain)
         on_host = self.start("recv", self.host[0], "to-host", "--quiet", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         in_two = two.begin(world.in_guest("vshmctl recv URI to-guest --quiet >/dev/null", 2))
         for peer, to in enumerate(("to-host", "to-guest")):

@@ -43,6 +43,8 @@ class Unplug(world.Case):
 
     def test_through_vfio(self):
         """The kernel asks for the device, and gives it away when the program has closed it."""
+        if world.ARCH == "aarch64":
+            self.skipTest("the port and the device are one IOMMU group on this machine: with VFIO the port loses its own interrupts")
         one, pull = self.unplug()
         receiver = one.begin(world.in_guest("vshmctl recv URI data --quiet 2>&1 >/dev/null", 0))
         self.eventually(lambda: "label" in self.show()["peers"][0])
