@@ -20,7 +20,7 @@ class Unplug(world.Case):
     def unplug(self, **options):
         """A guest whose device can be pulled, and what pulls it."""
         qmp = self.shm + "/qmp"
-        one = self.doorbell(self.socket, *monitor.devices(qmp, "late_slot"), bus="late_slot", kernel_args=monitor.KERNEL_ARGS, **options)
+        one = self.doorbell(self.socket, port=monitor.devices(qmp, "late_slot"), kernel_args=monitor.KERNEL_ARGS, **options)
         machine = monitor.Monitor(qmp)
         self.addCleanup(machine.close)
         return one, lambda: machine.ask("device_del", id="pulled")

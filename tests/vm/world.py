@@ -97,10 +97,10 @@ class Case(unittest.TestCase):
         words = [word.strip("'") for line in args.splitlines() for word in line.split(" ", 1)]
         return self.guest(*words, *devices, **options)
 
-    def doorbell(self, path, *devices, bus="", then=VFIO, **options):
-        """A guest with doorbells, bound to vfio-pci; `bus`: of QEMU, to plug the device in there, as `pulled`."""
-        at = f",bus={bus},id=pulled" if bus else ""
-        return self.guest("-chardev", f"socket,id=s,path={path}", *devices, "-device", f"ivshmem-doorbell,chardev=s,vectors=1{at}",
+    def doorbell(self, path, *devices, port=(), then=VFIO, **options):
+        """A guest with doorbells, bound to vfio-pci. `port`: arguments that make a port `late_slot`, where the device is plugged, as `pulled`."""
+        at = ",bus=late_slot,id=pulled" if port else ""
+        return self.guest("-chardev", f"socket,id=s,path={path}", *port, "-device", f"ivshmem-doorbell,chardev=s,vectors=1{at}", *devices,
                           vfio=True, then=then, **options)
 
     @staticmethod
