@@ -52,8 +52,7 @@ static void leave(struct vshm_consumer *c)
 		vshmi_store_release32(&c->end.entry->state, VSHM_END_CLOSED); /* pairs with vshmi_link_check() */
 	}
 	vshmi_entry_retire(c->end.region, &c->end);
-	c->end.read_incarnation = c->end.link.incarnation;
-	c->end.read_id = c->end.link.id;
+	vshmi_consumer_has_read(&c->end);
 	memset(&c->end.link, 0, sizeof(c->end.link));
 	c->rx.head_word = c->rx.armed_word = &c->nowhere;
 	vshmi_rx_disconnect(&c->rx);

@@ -142,8 +142,8 @@ int vshmi_entry_take(struct vshm_region *region, struct vshmi_end *end, uint64_t
 		.grants = end->grants,
 		.position = end->kind == VSHM_CONSUMER ? VSHM_NOT_STARTED : 0,
 		/* with other_id 0: nobody; the rest tells which producer a consumer has done with */
-		.other_incarnation = end->read_incarnation,
-		.other_start = end->read_id,
+		.other_incarnation = vshmi_consumer_read_last(end)->incarnation,
+		.other_start = vshmi_consumer_read_last(end)->id,
 	};
 	uint64_t size = ring_size + vshmi_grants_size(end->grants);
 	int index;

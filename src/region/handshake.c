@@ -240,7 +240,7 @@ void vshmi_grant_seize(struct vshm_region *region, struct vshmi_end *end)
 
 struct choice {
 	struct search search;
-	const struct vshmi_end *end;
+	struct vshmi_end *end;
 	struct vshmi_seen seen;
 	bool found;
 };
@@ -299,32 +299,51 @@ bool vshmi_consumer_looks(struct vshm_region *region, const struct vshm_entry *p
 	return vshmi_directory_visit(region, looks, &orphan);
 }
 
+static void note_read(struct vshmi_end *end, uint64_t incarnation, uint64_t id)
+{
+	end->read[end->reads++ % VSHMI_READS] = (struct vshmi_read){incarnation, id};
+}
+
+void vshmi_consumer_has_read(struct vshmi_end *end)
+{
+	if (end->link.id)
+		note_read(end, end->link.incarnation, end->link.id);
+}
+
+const struct vshmi_read *vshmi_consumer_read_last(const struct vshmi_end *end)
+{
+	return &end->read[(end->reads ? end->reads - 1 : 0) % VSHMI_READS];
+}
+
 /* A dead producer's words stay as they are: only the consumer knows that it was there already. */
+static bool was_read(const struct vshmi_end *end, const struct vshmi_seen *seen)
+{
+	for (unsigned i = 0; i < VSHMI_READS && i < end->reads; i++)
+		if (end->read[i].incarnation == seen->incarnation && end->read[i].id == seen->entry.id)
+			return true;
+	return false;
+}
+
 static bool is_unread_orphan(const struct choice *choice, const struct vshmi_seen *seen)
 {
-	return vshmi_producer_is_orphan(choice->search.region, seen->peer, &seen->entry) &&
-	       (seen->incarnation != choice->end->read_incarnation || seen->entry.id != choice->end->read_id);
+	return vshmi_producer_is_orphan(choice->search.region, seen->peer, &seen->entry) && !was_read(choice->end, seen);
 }
 
 static int note_orphan(void *arg, const struct vshmi_seen *seen)
 {
-	struct choice *choice = arg;
+	const struct choice *choice = arg;
 
-	choice->found = !strcmp(seen->entry.name, choice->search.name) &&
-			vshmi_producer_is_orphan(choice->search.region, seen->peer, &seen->entry);
-	choice->seen = *seen;
-	return choice->found;
+	if (!strcmp(seen->entry.name, choice->search.name) &&
+	    vshmi_producer_is_orphan(choice->search.region, seen->peer, &seen->entry))
+		note_read(choice->end, seen->incarnation, seen->entry.id);
+	return 0;
 }
 
 void vshmi_consumer_pass_over(struct vshm_region *region, struct vshmi_end *end)
 {
-	struct choice choice = {.search = {region, end->name, 0}};
+	struct choice choice = {.search = {region, end->name, 0}, .end = end};
 
 	(void)vshmi_directory_visit(region, note_orphan, &choice);
-	if (!choice.found)
-		return;
-	end->read_incarnation = choice.seen.incarnation;
-	end->read_id = choice.seen.entry.id;
 }
 
 /*
@@ -477,7 +496,7 @@ void vshmi_request_withdraw(struct vshm_region *region, struct vshmi_end *end)
 	region->own[end->index].granted = end->granted;
 	end->granted = NULL;
 	memset(&end->link, 0, sizeof(end->link));
-	vshmi_entry_set_other(end->entry, 0, end->read_incarnation, 0, end->read_id);
+	vshmi_entry_set_other(end->entry, 0, vshmi_consumer_read_last(end)->incarnation, 0, vshmi_consumer_read_last(end)->id);
 	vshmi_directory_changed(region);
 	vshmi_peer_ring(region, peer);
 }

@@ -28,6 +28,9 @@
 /* While waiting for the fence, for a peer that cannot ring, or while somebody floods the bells. */
 #define VSHMI_SHORT_NS (INT64_C(1) * 1000 * 1000)
 
+/* Dead producers of one name that a consumer has done with: one for each slot, and some. */
+#define VSHMI_READS 96u
+
 /* The other end of a ring, as this peer knows it. */
 struct vshmi_link {
 	uint64_t id; /* of the other entry; 0: nobody */
@@ -70,7 +73,11 @@ struct vshmi_end {
 	struct vshmi_readers *readers; /* instead of `link` with `grants`; always adrift then */
 	const struct vshmi_word64 *granted; /* consumer: where the producer names it; NULL: it does not (it died before) */
 	const struct vshmi_shared_grant *grant; /* the same, in the table of a one-to-many ring; else NULL */
-	uint64_t read_incarnation, read_id; /* consumer: the last producer that it has read to its end, or passes over */
+	/* consumer: the producers that it has read to their end, or passes over; the last of so many, and of those the last */
+	struct vshmi_read {
+		uint64_t incarnation, id;
+	} read[VSHMI_READS];
+	unsigned reads;
 	struct vshmi_end *next; /* handles of this region, open or closed; kept, so that a second close is noticed */
 	uint64_t *copy; /* a record of a ring that keeps the latest: private to this process, as large as the largest */
 	struct vshmi_lent *lent; /* a consumer's list of blocks that it holds */
@@ -432,8 +439,12 @@ void vshmi_grant_requests(struct vshm_region *region);
 bool vshmi_producer_is_orphan(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer);
 bool vshmi_consumer_looks(struct vshm_region *region, const struct vshm_entry *producer, uint64_t incarnation);
 
-/* A consumer that opens after a producer of its name died does not want that one's old records. */
+/* A consumer that opens after producers of its name died does not want those old records. */
 void vshmi_consumer_pass_over(struct vshm_region *region, struct vshmi_end *end);
+
+/* It has read the producer of its link to the end, and does not come back to it. */
+void vshmi_consumer_has_read(struct vshmi_end *end);
+const struct vshmi_read *vshmi_consumer_read_last(const struct vshmi_end *end);
 
 /* How many consumers that are there, and have not chosen another producer, does this producer's entry name? */
 unsigned vshmi_grants_live(const struct vshm_region *region, vshm_peer peer, const struct vshm_entry *producer);

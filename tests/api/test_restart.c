@@ -443,6 +443,38 @@ START_TEST(slot_returns_without_a_reader)
 }
 END_TEST
 
+/* Producers that were gone before the consumer came: their unread records are nobody's, however many they are. */
+START_TEST(passes_over_the_dead)
+{
+	struct vshm_region *dead[3], *r, *live;
+	struct vshm_producer *p;
+	struct vshm_consumer *c;
+	struct vshm_view v;
+	struct world w;
+
+	world_create(&w, _i, 5, 65536);
+	for (vshm_peer i = 0; i < 3; i++) {
+		dead[i] = world_open(&w, i);
+		ck_ok(vshm_producer_send(producer(dead[i], "ring", 4096, 0), &i, sizeof(i), 0));
+		ck_ok(vshm_region_evict(w.uri, i, VSHM_EVICT_FORCE, NULL));
+	}
+	live = world_open(&w, 3);
+	p = producer(live, "ring", 4096, 0);
+	r = world_open(&w, 4);
+	c = consumer(r, "ring", 0);
+	ck_ok(vshm_producer_send(p, "live", 4, SUPPORT_LONG));
+	ck_ok(vshm_consumer_peek(c, &v, SUPPORT_LONG));
+	ck_assert_uint_eq(v.size, 4);
+	ck_assert_mem_eq(v.data, "live", 4);
+	ck_ok(vshm_consumer_release(c));
+	for (vshm_peer i = 0; i < 3; i++)
+		ck_ok(vshm_region_close(dead[i]));
+	ck_ok(vshm_region_close(live));
+	ck_ok(vshm_region_close(r));
+	world_destroy(&w);
+}
+END_TEST
+
 Suite *suite_restart(void)
 {
 	Suite *s = suite_create("restart");
@@ -465,6 +497,7 @@ Suite *suite_restart(void)
 	add_everywhere(tc, does_not_follow_unless_asked);
 	add_everywhere(tc, restarted_peer_is_stale);
 	add_everywhere(tc, follows_a_restarted_peer);
+	add_everywhere(tc, passes_over_the_dead);
 	tcase_add_loop_test(tc, slot_returns_without_a_reader, 0, 1);
 	suite_add_tcase(s, tc);
 	return s;

@@ -43,6 +43,19 @@ class Whole(ctl.Case):
         self.assertEqual(sent.raw_err + received.raw_err, b"")
         self.assertEqual(hashlib.sha256(received.raw_out).digest(), hashlib.sha256(data).digest())
 
+    def test_dead_senders_are_passed_over(self):
+        """Who receives after several senders died with unread data gets none of that, and finds the one that lives."""
+        path = self.region("r", "--size", "8M", "--peers", "6")
+        for word in (b"a", b"b", b"c"):
+            self.fails(1, "send", path, "ring", "--timeout", "0.5", "--quiet", stdin=word, says="nobody read")
+        live = self.start("send", path, "ring", "--quiet")
+        live.stdin.write(b"live")
+        live.stdin.close()
+        live.stdin = None
+        self.assertEqual(self.ok("recv", path, "ring", "--timeout", "20", "--quiet").out, "live")
+        self.assertEqual(self.end(live).status, 0)
+        self.gone("r")
+
     def test_the_words_of_the_manual(self):
         self.ok("create", "net0", "--path", self.path("net0"), "--size", "64M", "--peers", "4")
         uri = "file:" + self.path("net0")
