@@ -129,7 +129,11 @@ static void print_change(void *arg, enum vshm_found_change change, const struct 
 static int follow(struct vshm_monitor *monitor, struct watch *watch, const sigset_t *open_to)
 {
 	struct pollfd ready = {vshm_monitor_fd(monitor), POLLIN, 0};
+	sigset_t closed;
 	while (!stop_asked()) {
+		/* one that never gets to wait, because somebody is busy all the time, must hear signals, too */
+		(void)sigprocmask(SIG_SETMASK, open_to, &closed);
+		(void)sigprocmask(SIG_SETMASK, &closed, NULL);
 		int rc = vshm_monitor_dispatch(monitor, print_change, watch);
 		if (rc < 0)
 			return say_failed("%s", vshm_strerror(rc));

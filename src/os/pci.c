@@ -169,7 +169,8 @@ static bool answers(const struct vshmi_pci *pci)
 
 int vshmi_pci_enable(struct vshmi_pci *pci, char *why)
 {
-	pci->enabled = write_enable(pci, "1");
+	if (!pci->enabled)
+		pci->enabled = write_enable(pci, "1");
 	if (answers(pci))
 		return 0;
 	/* the count says enabled, and somebody has cleared the bit since: once more from 0 */

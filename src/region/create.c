@@ -203,7 +203,8 @@ static int map_briefly(const char *text, bool observe, struct vshm_region **out,
 	region = vshmi_alloc(sizeof(*region));
 	if (!region)
 		return vshmi_why(why, -ENOMEM, "no memory");
-	region->self = VSHM_PEER_ANY;
+	region->self = region->wanted_peer = VSHM_PEER_ANY;
+	region->takes_any_word = true; /* an operator may remove what contradicts itself, too */
 	region->guarded = vshmi_guard_is_on();
 	rc = vshmi_host_self(&region->host);
 	if (rc)

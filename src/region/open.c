@@ -93,7 +93,7 @@ static int guard(struct vshm_region *region, char *why)
 {
 	for (uint32_t i = 0; i < region->transport.segment_count; i++) {
 		const struct vshmi_segment *segment = &region->transport.segment[i];
-		int rc = segment->base ? vshmi_guard_add(segment->base, segment->size, &region->gone) : 0;
+		int rc = segment->base ? vshmi_guard_add(segment->base, segment->size, &region->gone[i]) : 0;
 
 		if (rc)
 			return vshmi_why(why, rc, "cannot guard the mapping against SIGBUS: %s", vshm_strerror(rc));

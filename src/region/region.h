@@ -159,6 +159,7 @@ struct vshm_region {
 	uint32_t ways, beat_ms, lease_ms;
 	const struct vshmi_shared_server *server; /* where a server tells of its clients, if there is one; NULL: split */
 	uint64_t server_life; /* of the server that this peer is a client of; 0: not known */
+	bool takes_any_word; /* of segments that contradict each other one is enough */
 	uint64_t left_out; /* segments that do not belong to the region: a bit each */
 	bool has_keeper, guarded;
 	struct vshmi_host host;
@@ -176,7 +177,8 @@ struct vshm_region {
 	uint64_t next_id;
 	uint32_t bell[VSHM_MAX_PEERS]; /* the last value rung; atomic */
 	uint32_t status; /* 0, ESTALE, ENODEV; atomic */
-	uint32_t gone;	 /* set by the SIGBUS guard; atomic */
+	uint32_t own_segment; /* with this peer's section; VSHM_MAX_PEERS: none, of a split region that is only looked at */
+	uint32_t gone[VSHM_MAX_PEERS + 1]; /* segments; set by the SIGBUS guard; atomic */
 	struct vshmi_word32 kick; /* private: wakes this process' own waiters */
 	uint32_t cancelled;	  /* waits end with -ECANCELED; atomic, stored before a kick */
 	int fd;		    /* once `listens` */
@@ -203,10 +205,16 @@ static inline int vshmi_region_handle(const struct vshm_region *region)
 	return VSHMI_LIKELY(region->magic == VSHM_MAGIC) ? 0 : -ECHILD;
 }
 
+/* Has the guard put zeros in the place of this peer's memory? What vanishes of others' segments is their end alone. */
+static inline bool vshmi_region_vanished(const struct vshm_region *region)
+{
+	return __atomic_load_n(&region->gone[region->own_segment], __ATOMIC_RELAXED);
+}
+
 /* 0, -ESTALE or -ENODEV: can this region still be used? Cheap. */
 static inline int vshmi_region_usable(const struct vshm_region *region)
 {
-	if (VSHMI_UNLIKELY(__atomic_load_n(&region->gone, __ATOMIC_RELAXED)))
+	if (VSHMI_UNLIKELY(vshmi_region_vanished(region)))
 		return -ENODEV;
 	return -(int)__atomic_load_n(&region->status, __ATOMIC_RELAXED);
 }

@@ -62,7 +62,7 @@ static int weight(const struct assembly *all, uint32_t i)
 {
 	int votes = 0;
 
-	if (all->error[i])
+	if (all->error[i] || (all->count > 1 && all->superblock[i].profile != VSHM_SPLIT))
 		return -1;
 	for (uint32_t j = 0; j < all->count; j++)
 		votes += !all->error[j] && agree(&all->superblock[i], &all->superblock[j]);
@@ -84,6 +84,22 @@ static const struct vshm_superblock *elect(const struct assembly *all)
 		elected = &all->superblock[i];
 	}
 	return elected;
+}
+
+/* Where no word is this peer's own, more than half must say the same: else a liar could be the one that is believed. */
+static bool is_doubtful(const struct assembly *all, const struct vshm_superblock *elected)
+{
+	uint32_t votes = 0, voters = 0;
+
+	for (uint32_t i = 0; i < all->count; i++) {
+		if (weight(all, i) < 0)
+			continue;
+		if (&all->superblock[i] == elected && (i == needed(all) || is_own(all, i)))
+			return false;
+		voters++;
+		votes += agree(&all->superblock[i], elected);
+	}
+	return 2 * votes <= voters;
 }
 
 static int leave_out(struct assembly *all, uint32_t i, uint32_t rule, uint64_t offset, uint64_t value)
@@ -143,8 +159,9 @@ static void adopt(struct assembly *all, const struct vshm_superblock *elected)
 	region->peers = elected->peer_count;
 	region->layout_page = elected->layout_page;
 	region->created_ns = elected->created_ns;
+	region->own_segment = region->profile == VSHM_FLAT ? 0 : VSHM_MAX_PEERS;
 	/* in a split region the place behind a superblock is its owner's, who has no say about others */
-	if (region->profile == VSHM_FLAT)
+	if (region->profile == VSHM_FLAT && all->count == 1)
 		region->server = (const struct vshmi_shared_server *)(const void *)(region->transport.segment[0].base +
 										    VSHM_SERVER_OFFSET);
 	for (uint32_t i = 0; i < all->count; i++) {
@@ -191,6 +208,9 @@ static int assemble(struct assembly *all, char *why)
 	elected = elect(all);
 	if (!elected)
 		return explain_nothing(all, why);
+	if (!region->takes_any_word && is_doubtful(all, elected))
+		return vshmi_why(why, -EPROTO, "the segments of %s contradict each other, and none is known to be right: say which peer "
+					       "this is, with peer=N, or recreate it", all->path);
 	leave_out_strangers(all, elected);
 	if (elected->profile == VSHM_SPLIT)
 		leave_out_liars(all, elected);

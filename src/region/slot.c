@@ -182,6 +182,8 @@ static int settle(struct vshm_region *region, vshm_peer peer)
 	int rc;
 
 	region->section = region->peer[peer].section;
+	region->own_segment = region->peer[peer].segment;
+	region->transport.segment[region->own_segment].own = true;
 	region->self = peer;
 	rc = initialise(region);
 	if (rc) {
@@ -292,6 +294,6 @@ void vshmi_slot_leave(struct vshm_region *region)
 	if (marks(region))
 		vshmi_mark_clear(&region->mark);
 	/* when it is no longer ours (evicted), leave it as it is */
-	if (!__atomic_load_n(&region->gone, __ATOMIC_RELAXED) && vshmi_slot_change(region, alive, region->alive, 0))
+	if (!vshmi_region_vanished(region) && vshmi_slot_change(region, alive, region->alive, 0))
 		vshmi_futex_wake(vshmi_futex_address(alive));
 }

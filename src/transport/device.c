@@ -235,7 +235,7 @@ static int by_uio(struct vshmi_device *device, uint32_t wants, char *why)
 
 static int vfio_bell(struct vshmi_device *device, char *why)
 {
-	uint64_t size, offset;
+	uint64_t size, offset = 0;
 	int error = vshmi_vfio_bar(&device->vfio, IVSHMEM_REGISTERS, &size, &offset);
 
 	device->registers_offset = offset;

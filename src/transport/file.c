@@ -84,6 +84,16 @@ int vshmi_files_map(struct vshmi_transport *t, uint32_t index, int fd, uint64_t 
 	return 0;
 }
 
+void vshmi_files_drop(struct vshmi_transport *t, uint32_t index)
+{
+	struct vshmi_files *files = t->state;
+
+	if (files->fd[index] >= 0)
+		close(files->fd[index]);
+	files->fd[index] = -1;
+	t->segment[index] = (struct vshmi_segment){NULL, 0, false, false};
+}
+
 static int open_what_is_there(struct vshmi_transport *t, const struct vshmi_uri *uri, bool observe, char *why)
 {
 	struct vshmi_files *files = t->state;
@@ -190,7 +200,8 @@ static int file_status(struct vshmi_transport *t)
 	if (files->dir >= 0 && !fstat(files->dir, &st) && !st.st_nlink)
 		return -ESTALE;
 	for (uint32_t i = 0; i < t->segment_count; i++) {
-		if (files->fd[i] < 0)
+		/* of a split region another peer's file is its own affair */
+		if (files->fd[i] < 0 || (files->split && !t->segment[i].own))
 			continue;
 		if (fstat(files->fd[i], &st) || (uint64_t)st.st_size < t->segment[i].size)
 			return -ENODEV;

@@ -65,11 +65,14 @@ int vshmi_file_check_owner(const struct stat *st, const char *owner, const char 
 /* A regular file with one name. */
 int vshmi_file_check_kind(const struct stat *st, const char *shown, char *why);
 
-/*
- * Opens a file that exists, never something that is not a file. Writable if it may be; `must_write`: or not at
- * all. Returns the descriptor, or an error.
- */
-int vshmi_file_open(int dir, const char *name, bool must_write, bool *writable, const char *shown, char *why);
+enum vshmi_file_access {
+	VSHMI_FILE_READ,
+	VSHMI_FILE_MAY_WRITE, /* writable if it may be, else to read */
+	VSHMI_FILE_WRITE,
+};
+
+/* Opens a file that exists, never something that is not a file. Returns the descriptor, or an error. */
+int vshmi_file_open(int dir, const char *name, enum vshmi_file_access access, bool *writable, const char *shown, char *why);
 
 /* -ENOSPC when the file system of `fd` has no room for `size` bytes: asked before any is taken. */
 int vshmi_file_check_room(int fd, uint64_t size, const char *shown, char *why);
@@ -92,6 +95,9 @@ uint64_t vshmi_file_unit(int fd);
 /* Maps `size` bytes of `fd`, which it then owns, as segment `index`. */
 int vshmi_files_map(struct vshmi_transport *t, uint32_t index, int fd, uint64_t size, bool writable, bool writable_now,
 		    const char *shown, char *why);
+
+/* Leaves a segment out again. */
+void vshmi_files_drop(struct vshmi_transport *t, uint32_t index);
 
 /* ---- flat.c, split.c ---- */
 

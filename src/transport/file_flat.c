@@ -39,7 +39,7 @@ int vshmi_flat_open(struct vshmi_transport *t, const struct vshmi_uri *uri, bool
 	bool writable;
 	int error, fd;
 
-	fd = vshmi_file_open(place->dir, place->name, !observe, &writable, place->shown, why);
+	fd = vshmi_file_open(place->dir, place->name, observe ? VSHMI_FILE_READ : VSHMI_FILE_WRITE, &writable, place->shown, why);
 	if (fd < 0)
 		return fd;
 	error = check_open_file(fd, uri, &size, place->shown, why);

@@ -69,7 +69,7 @@ static int check_file(int fd, const char *owner, bool strangers, uint64_t *size,
 }
 
 /* One peer's file. A missing one, or one without content, is a segment that is not there yet. */
-static int open_segment(struct vshmi_transport *t, uint32_t peer, const char *owner, bool strangers, char *why)
+static int open_segment(struct vshmi_transport *t, uint32_t peer, const char *owner, bool strangers, bool observe, char *why)
 {
 	struct vshmi_files *files = t->state;
 	char name[NAME_SIZE], shown[SHOWN_FILE_SIZE];
@@ -82,16 +82,44 @@ static int open_segment(struct vshmi_transport *t, uint32_t peer, const char *ow
 	show_file(shown, &files->place, name);
 	if (fstatat(files->dir, name, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT)
 		return 0;
-	fd = vshmi_file_open(files->dir, name, false, &writable, shown, why);
+	t->segment_count = peer + 1;
+	fd = vshmi_file_open(files->dir, name, observe ? VSHMI_FILE_READ : VSHMI_FILE_MAY_WRITE, &writable, shown, why);
 	if (fd < 0)
 		return fd;
-	t->segment_count = peer + 1;
 	error = check_file(fd, owner, strangers, &size, shown, why);
 	if (error || size < LEAST_SIZE) {
 		close(fd);
 		return error;
 	}
 	return vshmi_files_map(t, peer, fd, size, writable, false, shown, why);
+}
+
+/*
+ * Whoever owns a file can make it unreadable, lease it, or stretch it beyond all address space: that keeps its owner out, and
+ * nobody else. What is wrong with the own one, and with the first of the others, is told if nothing can be opened.
+ */
+static int open_segments(struct vshmi_transport *t, const struct vshmi_uri *uri, bool strangers, bool observe, char *why)
+{
+	char said[VSHM_WHY_SIZE];
+	int first = 0;
+
+	for (uint32_t peer = 0; peer < VSHM_MAX_PEERS; peer++) {
+		int error = open_segment(t, peer, uri->owner, strangers, observe, said);
+
+		if (!error)
+			continue;
+		if (error == -ENOMEM && ((const struct vshmi_files *)t->state)->fd[peer] < 0)
+			return vshmi_why(why, error, "%s", said); /* no descriptors: that is this process' own affair */
+		vshmi_files_drop(t, peer);
+		if (!first || peer == uri->peer)
+			first = vshmi_why(why, error, "%s", said);
+		if (peer == uri->peer)
+			return error;
+	}
+	for (uint32_t i = 0; i < t->segment_count; i++)
+		if (t->segment[i].base)
+			return 0;
+	return first;
 }
 
 static int check_access(const struct vshmi_transport *t, bool observe, const char *shown, char *why)
@@ -113,8 +141,8 @@ int vshmi_split_open(struct vshmi_transport *t, const struct vshmi_uri *uri, boo
 
 	files->split = true;
 	error = open_directory(files, uri->owner, &strangers, why);
-	for (uint32_t peer = 0; !error && peer < VSHM_MAX_PEERS; peer++)
-		error = open_segment(t, peer, uri->owner, strangers, why);
+	if (!error)
+		error = open_segments(t, uri, strangers, observe, why);
 	return error ? error : check_access(t, observe, files->place.shown, why);
 }
 

@@ -37,7 +37,7 @@ static void introduce(struct vshmi_transport *t, const struct vshmi_device *devi
 	t->rings = device->rings;
 	t->bell = device->bell;
 	t->doorbell = device->doorbell;
-	t->segment[0] = (struct vshmi_segment){device->base, device->size, writable};
+	t->segment[0] = (struct vshmi_segment){device->base, device->size, writable, false};
 	t->segment_count = 1;
 }
 

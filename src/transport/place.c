@@ -225,12 +225,12 @@ static int open_failed(const struct stat *st, bool write, const char *shown, cha
 			 write ? ", or only observe it" : "");
 }
 
-int vshmi_file_open(int dir, const char *name, bool must_write, bool *writable, const char *shown, char *why)
+int vshmi_file_open(int dir, const char *name, enum vshmi_file_access access, bool *writable, const char *shown, char *why)
 {
 	/* O_NONBLOCK and O_NOCTTY: for what takes the file's place between the look and the open. */
 	const int flags = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
 	struct stat st;
-	int fd, error;
+	int fd = -1, error;
 
 	/* Looked at first: to open a device can be an act in itself. */
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
@@ -238,11 +238,13 @@ int vshmi_file_open(int dir, const char *name, bool must_write, bool *writable, 
 	error = vshmi_file_check_kind(&st, shown, why);
 	if (error)
 		return error;
-	fd = openat(dir, name, O_RDWR | flags);
+	/* an observer leaves no trace: closing a file that was open for writing is an event to those who watch it */
+	if (access != VSHMI_FILE_READ)
+		fd = openat(dir, name, O_RDWR | flags);
 	*writable = fd >= 0;
-	if (fd < 0 && !must_write && (errno == EACCES || errno == EPERM || errno == EROFS))
+	if (access == VSHMI_FILE_READ || (fd < 0 && access == VSHMI_FILE_MAY_WRITE && (errno == EACCES || errno == EPERM || errno == EROFS)))
 		fd = openat(dir, name, O_RDONLY | flags);
-	return fd >= 0 ? fd : open_failed(&st, must_write, shown, why);
+	return fd >= 0 ? fd : open_failed(&st, access == VSHMI_FILE_WRITE, shown, why);
 }
 
 uint64_t vshmi_file_unit(int fd)

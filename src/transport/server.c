@@ -4,6 +4,7 @@
  * protocol"): the server passes the memory, an eventfd by which this peer is rung, and one for each other peer. Everything it
  * says is checked; what it says later is read by the keeper. When it goes, those who know each other go on.
  */
+#include "transport/file.h"
 #include "transport/list.h"
 
 #include "os/os.h"
@@ -122,6 +123,7 @@ static int take_memory(struct vshmi_transport *t, int fd)
 {
 	struct server *server = t->state;
 	struct stat st;
+	uint64_t unit;
 	int error;
 
 	if (server->memory >= 0) {
@@ -131,8 +133,9 @@ static int take_memory(struct vshmi_transport *t, int fd)
 	server->memory = fd;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size < VSHM_SUPERBLOCK_SIZE)
 		return -EPROTO;
-	t->segment[0].size = vshmi_align_down((uint64_t)st.st_size, 4096);
-	t->segment[0].base = vshmi_map(fd, t->segment[0].size, false, VSHM_MIN_PAGE, &error);
+	unit = vshmi_file_unit(fd);
+	t->segment[0].size = vshmi_align_down((uint64_t)st.st_size, unit);
+	t->segment[0].base = vshmi_map(fd, t->segment[0].size, false, unit > VSHM_MIN_PAGE ? unit : VSHM_MIN_PAGE, &error);
 	if (!t->segment[0].base)
 		return error;
 	t->segment[0].can_write = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
@@ -218,15 +221,15 @@ static int introduce(struct vshmi_transport *t, const char *path, char *why)
 	while (rc >= 0 && t->bell < 0) {
 		rc = hear(t);
 		left = give_up - vshmi_clock_ns();
-		if (rc || left <= 0)
-			rc = rc ? rc : -ETIMEDOUT;
-		else
+		if (rc >= 0 && left <= 0) /* also of one that talks and talks */
+			rc = -ETIMEDOUT;
+		else if (!rc)
 			(void)vshmi_poll(&server->socket, 1, left);
 	}
 	if (rc == -ETIMEDOUT)
-		return vshmi_why(why, -EIO, "%s accepts the connection and says nothing: is it an ivshmem server?", path);
+		return vshmi_why(why, -EIO, "%s accepts the connection and does not come to an end with its introduction: is it an ivshmem server?", path);
 	if (rc == -EPIPE)
-		return vshmi_why(why, -EACCES, "the server at %s refuses this process (who may connect: allow=), or is full", path);
+		return vshmi_why(why, -EACCES, "the server at %s refuses this process (who may connect: allow=), is full, or has just ended", path);
 	if (rc < 0)
 		return vshmi_why(why, rc, "what the server at %s says is not the ivshmem protocol", path);
 	return t->segment[0].base ? 0 : vshmi_why(why, -EPROTO, "the server at %s passed no memory", path);

@@ -48,7 +48,7 @@ static int add_memory(struct vshmi_transport *t, const char *root, const char *a
 
 	if (error)
 		return error;
-	t->segment[all->count++] = (struct vshmi_segment){device->base, device->size, writable};
+	t->segment[all->count++] = (struct vshmi_segment){device->base, device->size, writable, false};
 	t->segment_count = all->count;
 	return 0;
 }

@@ -18,6 +18,7 @@ struct vshmi_segment {
 	unsigned char *base; /* NULL: not there (yet) */
 	uint64_t size;       /* what is mapped */
 	bool can_write;      /* this process may make parts of it writable */
+	bool own;	     /* set by the region: this peer's section lies there */
 };
 
 /* What a new region should look like to its transport. */

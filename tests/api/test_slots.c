@@ -434,7 +434,40 @@ START_TEST(segment_of_a_liar)
 	memset(&forged, 0, sizeof(forged)); /* not formatted: not there yet */
 	ck_assert_int_eq(pwrite(fd, &forged, sizeof(forged), 0), (ssize_t)sizeof(forged));
 	close(fd);
-	ck_is(try_open(&w, 0, 0, why), -ENOENT);
+	ck_is(try_open(&w, 0, 0, why), -EPROTO); /* and one word stands against one */
+	ck_assert_msg(strstr(why, "contradict") != NULL, "%s", why);
+	ck_ok(vshm_region_destroy(w.create_uri, NULL));
+}
+END_TEST
+
+/* A flat superblock in a split region is nobody's word. */
+START_TEST(flat_among_segments)
+{
+	struct vshm_superblock forged;
+	char path[PATH_MAX], why[VSHM_WHY_SIZE];
+	struct vshm_region *r;
+	struct world w;
+	int fd;
+
+	if (world_kind(_i) != WORLD_SPLIT)
+		return;
+	world_create(&w, _i, 3, 65536);
+	world_segment_path(&w, 1, path, sizeof(path));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(pread(fd, &forged, sizeof(forged), 0), (ssize_t)sizeof(forged));
+	forged.profile = VSHM_FLAT;
+	forged.peer_count = 1;
+	forged.section[0].peer = 0;
+	forged.crc = 0;
+	forged.crc = support_crc32c(&forged, sizeof(forged));
+	ck_assert_int_eq(pwrite(fd, &forged, sizeof(forged), 0), (ssize_t)sizeof(forged));
+	close(fd);
+	world_segment_path(&w, 0, path, sizeof(path));
+	ck_assert_int_eq(truncate(path, 0), 0);
+	ck_is(try_open(&w, VSHM_PEER_ANY, 0, why), 0);
+	r = world_open(&w, 2);
+	ck_assert_uint_eq(state_of(r, 1), VSHM_PEER_PENDING);
+	ck_ok(vshm_region_close(r));
 	ck_ok(vshm_region_destroy(w.create_uri, NULL));
 }
 END_TEST
@@ -538,6 +571,7 @@ Suite *suite_slots(void)
 	add_everywhere(tc, segment_not_there_yet);
 	add_everywhere(tc, segment_twice);
 	add_everywhere(tc, segment_of_a_liar);
+	add_everywhere(tc, flat_among_segments);
 	add_everywhere(tc, evict_rules);
 	add_everywhere(tc, evicted_peer_gets_stale);
 	suite_add_tcase(s, tc);
