@@ -3,10 +3,13 @@
 #include "base/base.h"
 #include "os/os.h"
 
+#include <linux/aio_abi.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,14 +52,71 @@ bool vshmi_is_eventfd(int fd)
 	return n > 0 && (size_t)n == strlen("anon_inode:[eventfd]") && !memcmp(target, "anon_inode:[eventfd]", (size_t)n);
 }
 
-void vshmi_eventfd_ring(int fd)
+/* Reads that may be over and not asked after. */
+#define READS 64
+
+void vshmi_ringer_open(struct vshmi_ringer *ringer)
+{
+	aio_context_t context = 0;
+
+	*ringer = (struct vshmi_ringer){0, memfd_create("vshm-ringer", MFD_CLOEXEC), 0};
+	if (ringer->file >= 0 && pwrite(ringer->file, "", 1, 0) == 1 && !syscall(SYS_io_setup, READS, &context))
+		ringer->context = context;
+}
+
+void vshmi_ringer_close(struct vshmi_ringer *ringer)
+{
+	if (ringer->context)
+		(void)syscall(SYS_io_destroy, ringer->context);
+	if (ringer->file >= 0)
+		close(ringer->file);
+	*ringer = (struct vshmi_ringer){0, -1, 0};
+}
+
+/* The read is of memory, so it is over when the call returns. */
+static int submit(struct vshmi_ringer *ringer, int fd)
+{
+	struct iocb read = {
+		.aio_lio_opcode = IOCB_CMD_PREAD,
+		.aio_fildes = (uint32_t)ringer->file,
+		.aio_buf = (uintptr_t)&ringer->byte,
+		.aio_nbytes = 1,
+		.aio_flags = IOCB_FLAG_RESFD,
+		.aio_resfd = (uint32_t)fd,
+	};
+	struct iocb *reads[] = {&read};
+
+	return syscall(SYS_io_submit, ringer->context, 1L, reads) == 1 ? 0 : -errno;
+}
+
+/* Room for more. */
+static void forget_reads(struct vshmi_ringer *ringer)
+{
+	const struct timespec now = {0, 0};
+	struct io_event over[READS];
+
+	(void)syscall(SYS_io_getevents, ringer->context, 0L, (long)READS, over, &now);
+}
+
+static void ring_by_write(int fd)
 {
 	struct pollfd full = {.fd = fd, .events = POLLOUT};
-	int kept = errno;
 
 	/* one that cannot count further is readable anyway */
 	if (poll(&full, 1, 0) == 1 && full.revents & POLLOUT)
 		vshmi_eventfd_signal(fd);
+}
+
+void vshmi_ringer_ring(struct vshmi_ringer *ringer, int fd)
+{
+	int kept = errno;
+
+	if (!ringer->context) {
+		ring_by_write(fd);
+	} else if (submit(ringer, fd) == -EAGAIN) {
+		forget_reads(ringer);
+		(void)submit(ringer, fd);
+	}
 	errno = kept;
 }
 

@@ -83,9 +83,21 @@ void vshmi_eventfd_clear(int fd);
 void vshmi_eventfd_close(int fd);
 bool vshmi_eventfd_signalled(int fd); /* is it readable? */
 
-/* For one that others have, too, who could make a write or a read block: as good as never blocks. */
 bool vshmi_is_eventfd(int fd);
-void vshmi_eventfd_ring(int fd);
+
+/*
+ * Signals eventfds that others have, too. They share its flags and its count, and can have a write(2) block whenever they like; so the
+ * kernel is asked to do it, as a notice of an asynchronous read that is over at once (io_submit(2), IOCB_FLAG_RESFD). Where that is denied
+ * it is a write, and only as good as never blocks. Not for two threads at a time.
+ */
+struct vshmi_ringer {
+	unsigned long context; /* aio_context_t; 0: denied */
+	int file;
+	char byte;
+};
+void vshmi_ringer_open(struct vshmi_ringer *ringer);
+void vshmi_ringer_close(struct vshmi_ringer *ringer);
+void vshmi_ringer_ring(struct vshmi_ringer *ringer, int fd);
 
 /* Sleeps until one of up to 32 descriptors is readable: bit i for fds[i]; 0 after `timeout_ns` (>= 0), or earlier. */
 uint32_t vshmi_poll(const int fds[], unsigned count, int64_t timeout_ns);

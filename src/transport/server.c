@@ -37,6 +37,7 @@ struct server {
 	unsigned heard; /* messages */
 	uint32_t departed[MOST_CLIENTS]; /* since the keeper was told */
 	unsigned departed_count;
+	struct vshmi_ringer ringer; /* under the lock */
 	struct vshmi_mutex lock; /* of the clients: whoever rings must not find another's descriptor; held for an instant */
 	struct client client[MOST_CLIENTS]; /* written by the keeper alone */
 };
@@ -51,6 +52,7 @@ static int init(struct vshmi_transport *t, char *why)
 	server->socket = server->memory = server->passed = -1;
 	for (unsigned i = 0; i < MOST_CLIENTS; i++)
 		server->client[i] = (struct client){UINT32_MAX, -1};
+	vshmi_ringer_open(&server->ringer);
 	return 0;
 }
 
@@ -71,6 +73,7 @@ static void server_close(struct vshmi_transport *t)
 	for (unsigned i = 0; i < MOST_CLIENTS; i++)
 		close_one(&server->client[i].bell);
 	close_one(&t->bell);
+	vshmi_ringer_close(&server->ringer);
 	close_one(&server->passed);
 	close_one(&server->memory);
 	close_one(&server->socket);
@@ -284,7 +287,7 @@ static int server_ring(struct vshmi_transport *t, uint32_t doorbell)
 	vshmi_lock(&server->lock);
 	client = find(server, doorbell);
 	if (client)
-		vshmi_eventfd_ring(client->bell);
+		vshmi_ringer_ring(&server->ringer, client->bell);
 	vshmi_unlock(&server->lock);
 	return client ? 0 : -ENOENT;
 }

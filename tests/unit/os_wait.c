@@ -3,6 +3,7 @@
 #include "os/os.h"
 #include "unit.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -308,6 +309,50 @@ START_TEST(an_eventfd_is_readable_until_cleared)
 }
 END_TEST
 
+/* Whoever else has an eventfd can make it block, and fill it: a write(2) would wait for ever now. */
+static void ring_a_full_one(struct vshmi_ringer *ringer)
+{
+	const uint64_t full = UINT64_MAX - 1;
+	int fd = vshmi_eventfd_open();
+
+	ck_assert_int_eq(write(fd, &full, sizeof(full)), sizeof(full));
+	ck_assert_int_eq(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK), 0);
+	for (unsigned i = 0; i < 1000; i++)
+		vshmi_ringer_ring(ringer, fd);
+	vshmi_eventfd_close(fd);
+}
+
+START_TEST(a_ring_never_blocks)
+{
+	struct vshmi_ringer ringer;
+	uint64_t count;
+	int fd;
+
+	vshmi_ringer_open(&ringer);
+	fd = vshmi_eventfd_open();
+	for (unsigned i = 0; i < 1000; i++) /* more than fit before anybody asks after them */
+		vshmi_ringer_ring(&ringer, fd);
+	ck_assert_int_eq(read(fd, &count, sizeof(count)), sizeof(count));
+	ck_assert_uint_eq(count, 1000);
+	vshmi_eventfd_close(fd);
+	ring_a_full_one(&ringer);
+	vshmi_ringer_close(&ringer);
+}
+END_TEST
+
+START_TEST(a_ring_where_that_is_denied)
+{
+	struct vshmi_ringer denied = {.file = -1};
+	int fd = vshmi_eventfd_open();
+
+	vshmi_ringer_ring(&denied, fd);
+	ck_assert(vshmi_eventfd_signalled(fd));
+	vshmi_eventfd_close(fd);
+	ring_a_full_one(&denied);
+	vshmi_ringer_close(&denied);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("os: wait");
@@ -325,6 +370,8 @@ int main(void)
 	tcase_add_test(tc, barriers);
 	tcase_add_test(tc, clocks);
 	tcase_add_test(tc, an_eventfd_is_readable_until_cleared);
+	tcase_add_test(tc, a_ring_never_blocks);
+	tcase_add_test(tc, a_ring_where_that_is_denied);
 	suite_add_tcase(suite, tc);
 	return unit_run("os-wait", suite);
 }
