@@ -61,8 +61,7 @@ static int wait_at(const char *uri, const struct waiting *waiting)
 	if (rc)
 		return say_refused(rc, why);
 	int code = vshm_doorbell_address(bell) == VSHM_DOORBELL_NONE ?
-			   say_failed("this way to the device has no interrupts, so nobody can ring here: bind it to vfio-pci (vshmctl show "
-				      "tells why)") :
+			   say_failed("this way to the device has no interrupts, so nobody can ring here: vshmctl doctor tells what is missing") :
 			   wait_for_all(bell, waiting);
 	(void)vshm_doorbell_close(bell);
 	return code;

@@ -125,11 +125,18 @@ static int open_file(const struct plan *plan, uint64_t *size)
 	return -1;
 }
 
+/* A split region, whose files the machines have themselves. */
+static bool is_directory(const char *path)
+{
+	struct stat facts;
+	return !lstat(path, &facts) && S_ISDIR(facts.st_mode);
+}
+
 int memory_open(const struct plan *plan, uint64_t *size)
 {
 	if (plan->memfd)
 		return format_memfd(plan, size);
-	if (!plan->split)
+	if (!plan->split && !is_directory(plan->path))
 		return open_file(plan, size);
 	*size = STAND_IN;
 	int fd = make_memfd(plan, *size);

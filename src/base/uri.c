@@ -108,7 +108,7 @@ static const char *parse(const char *text, struct vshmi_uri *uri)
 	} else {
 		scheme = scheme_length(text);
 		if (!scheme)
-			return "it does not say what it is: write file:PATH, inproc:NAME or vshm:NAME";
+			return "it does not say what it is: write file:PATH, vshm:NAME, server:SOCKET, ivshmem:ADDRESS, split:ADDRESS,... or inproc:NAME";
 		if (!copy_part(uri->scheme, sizeof(uri->scheme), text, scheme))
 			return bad_length;
 		text += scheme + 1;

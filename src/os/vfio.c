@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <vshm/types.h>
 
 /* PCI Local Bus Specification 3.0, section 6.2.2: command register, memory space and bus master. */
 #define PCI_COMMAND 4
@@ -97,7 +98,8 @@ static int open_device(struct vshmi_vfio *vfio, const char *address, char *why)
 	if (ioctl(vfio->group, VFIO_GROUP_SET_CONTAINER, &vfio->container) ||
 	    ioctl(vfio->container, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU)) {
 		if (errno == EPERM)
-			return vshmi_why(why, -EACCES, "the IOMMU cannot remap interrupts: load vfio_iommu_type1 with "
+			return vshmi_why(why, -EACCES, "the IOMMU cannot remap interrupts (QEMU: -M q35,kernel-irqchip=split -device "
+						       "intel-iommu,intremap=on): mend that, load vfio_iommu_type1 with "
 						       "allow_unsafe_interrupts=1, or use via=sysfs");
 		return vshmi_why(why, -EOPNOTSUPP, "%s: this kernel cannot use its IOMMU for VFIO: run modprobe vfio_iommu_type1",
 				 address);
@@ -171,15 +173,20 @@ static int open_by_node(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, co
 
 int vshmi_vfio_open(const struct vshmi_pci *pci, struct vshmi_vfio *vfio, char *why)
 {
-	char node[512];
-	int error;
+	char node[512], first[VSHM_WHY_SIZE] = "";
+	int error, denied;
 
 	vfio->container = vfio->group = vfio->device = -1;
-	error = open_by_group(pci, vfio, why);
+	denied = error = open_by_group(pci, vfio, first);
 	if ((error == -EOPNOTSUPP || error == -EACCES) && find_node(pci, node, sizeof(node))) {
 		vshmi_vfio_close(vfio);
 		error = open_by_node(pci, vfio, node, why);
+	} else if (error) {
+		(void)vshmi_why(why, error, "%s", first);
 	}
+	/* where the kernel has no second door, what is wrong with the first matters */
+	if (error == -EOPNOTSUPP && denied == -EACCES)
+		error = vshmi_why(why, denied, "%s", first);
 	if (error)
 		vshmi_vfio_close(vfio);
 	return error;

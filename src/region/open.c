@@ -177,8 +177,7 @@ static void adopt_options(struct vshm_region *region, const struct vshm_open_opt
 		default_label(region->label);
 }
 
-/* The peer whose segment is the only one that this process may write; VSHM_PEER_ANY: there are several. */
-static vshm_peer only_writable(const struct vshm_region *region)
+vshm_peer vshmi_region_only_writable(const struct vshm_region *region)
 {
 	vshm_peer only = VSHM_PEER_ANY;
 
@@ -195,7 +194,7 @@ static vshm_peer only_writable(const struct vshm_region *region)
 static int attach(struct vshm_region *region, char *why)
 {
 	if (region->wanted_peer == VSHM_PEER_ANY && !vshmi_region_is_atomic(region))
-		region->wanted_peer = only_writable(region);
+		region->wanted_peer = vshmi_region_only_writable(region);
 	if (region->wanted_peer != VSHM_PEER_ANY && region->wanted_peer >= region->peers)
 		return vshmi_why(why, -EINVAL, "region %s has peers 0 to %u, not %u", region->name, region->peers - 1,
 				 region->wanted_peer);

@@ -267,6 +267,9 @@ int vshmi_region_map(struct vshm_region *region, const struct vshmi_uri *uri, co
 		     bool observe, char *why);
 void vshmi_region_unmap(struct vshm_region *region);
 
+/* The peer whose section is the only one that this process may write; VSHM_PEER_ANY: there are several. */
+vshm_peer vshmi_region_only_writable(const struct vshm_region *region);
+
 /* ---- segments.c ---- */
 
 /* What the segments that are mapped make up: the region's facts and its sections. 0, -EPROTO, -EPROTONOSUPPORT, -ENOMEM. */

@@ -248,6 +248,8 @@ static int refuse(struct vshm_region *region, char *why)
 	struct vshm_identity identity;
 	vshm_peer peer = region->wanted_peer;
 
+	if (peer == VSHM_PEER_ANY && vshmi_region_only_writable(region) != VSHM_PEER_ANY)
+		peer = vshmi_region_only_writable(region); /* of a split region a machine, or a user, can be one peer only */
 	if (peer == VSHM_PEER_ANY)
 		return vshmi_why(why, -EBUSY,
 				 "all %u slots of region %s are taken (or not writable for you): see `vshmctl show`; free one with "
@@ -260,8 +262,10 @@ static int refuse(struct vshm_region *region, char *why)
 		return vshmi_why(why, -EACCES, "the segment of peer %u is not writable for you: check its owner and mode",
 				 peer);
 	(void)vshmi_peer_examine(region, peer, &identity);
-	return vshmi_why(why, -EBUSY, "peer %u of region %s is taken by %s (pid %u): choose another, or `vshmctl evict` it",
-			 peer, region->name, identity.incarnation ? identity.label : "somebody", identity.pid);
+	return vshmi_why(why, -EBUSY, "%s %u of region %s, and that is taken by %s (pid %u): %s`vshmctl evict` it",
+			 region->wanted_peer == VSHM_PEER_ANY ? "this process can only be peer" : "this is to be peer", peer, region->name,
+			 identity.incarnation ? identity.label : "somebody", identity.pid,
+			 region->wanted_peer == VSHM_PEER_ANY ? "" : "choose another, or ");
 }
 
 int vshmi_slot_take(struct vshm_region *region, char *why)
