@@ -24,12 +24,12 @@ LAST_LINES = 60
 
 # no_timer_check: the kernel panics when a loaded machine lets too few ticks through while it tests its timer.
 MACHINE = {
-    "x86_64": ["-M", "q35", "-append", "console=ttyS0 quiet no_timer_check panic=-1 {more}"],
+    "x86_64": ["-M", "q35{machine}", "-append", "console=ttyS0 quiet no_timer_check panic=-1 {more}"],
     "aarch64": ["-M", "virt,gic-version=3{machine}", "-cpu", "cortex-a57", "-append", "console=ttyAMA0 quiet panic=-1 {more}"],
 }
 # What a guest needs for VFIO: an IOMMU that remaps interrupts.
 IOMMU = {
-    "x86_64": (["-device", "intel-iommu"], "intel_iommu=on", ""),
+    "x86_64": (["-device", "intel-iommu,intremap=on"], "intel_iommu=on", ",kernel-irqchip=split"),
     "aarch64": ([], "", ",iommu=smmuv3"),
 }
 LOGS = ("qemu", "console")
