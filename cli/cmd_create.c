@@ -9,12 +9,13 @@
 #include <string.h>
 #include <vshm/error.h>
 
-enum { OPTION_FORCE = PLAN_KEYS, OPTION_CONFIG, OPTION_URI };
+enum { OPTION_FORCE = PLAN_KEYS, OPTION_MISSING, OPTION_CONFIG, OPTION_URI };
 
 struct request {
 	const char *name, *file, *uri;
 	struct plan plan;
-	bool force, any_key;
+	enum plan_existing existing;
+	bool any_key;
 	unsigned keys; /* which were given, 1 << PLAN_… */
 };
 
@@ -29,6 +30,7 @@ static int read_options(int argc, char **argv, struct request *request)
 		{"owner", required_argument, NULL, PLAN_OWNER},
 		{"mode", required_argument, NULL, PLAN_MODE},
 		{"force", no_argument, NULL, OPTION_FORCE},
+		{"missing", no_argument, NULL, OPTION_MISSING},
 		{"config", required_argument, NULL, OPTION_CONFIG},
 		COMMAND_OPTIONS_END,
 	};
@@ -37,8 +39,11 @@ static int read_options(int argc, char **argv, struct request *request)
 	for (int option; (option = command_option(argc, argv, options)) != -1;) {
 		if (option == '?')
 			return CTL_USAGE;
-		if (option == OPTION_FORCE) {
-			request->force = true;
+		if (option == OPTION_FORCE || option == OPTION_MISSING) {
+			enum plan_existing wanted = option == OPTION_FORCE ? PLAN_REPLACE : PLAN_KEEP;
+			if (request->existing && request->existing != wanted)
+				return say_usage("--force replaces what is there, --missing keeps it: choose one");
+			request->existing = wanted;
 		} else if (option == OPTION_CONFIG) {
 			request->file = optarg;
 		} else if (option == OPTION_URI) {
@@ -69,12 +74,14 @@ static int create_in_device(const struct request *request)
 	char why[VSHM_WHY_SIZE] = "";
 	if (!request->name)
 		return say_usage("NAME is missing");
+	if (request->existing == PLAN_KEEP)
+		return say_usage("--missing is for files");
 	if (request->keys & ~(1u << PLAN_SIZE | 1u << PLAN_PEERS))
 		return say_usage("with --uri there are only --size and --peers");
 	options.name = request->name;
 	options.size = request->plan.size;
 	options.peers = request->plan.peers;
-	options.flags = request->force ? VSHM_CREATE_FORCE : 0;
+	options.flags = request->existing == PLAN_REPLACE ? VSHM_CREATE_FORCE : 0;
 	int rc = vshm_region_create(request->uri, &options, why);
 	if (rc)
 		return say_refused(rc, why);
@@ -99,12 +106,12 @@ static int create_one(struct request *request)
 	if (plan->memfd)
 		return say_usage("--path memfd: what has no path is made by its server: vshmctl serve");
 	(void)snprintf(plan->name, sizeof(plan->name), "%s", request->name);
-	const char *bad = plan_check(plan, request->force, &key, &line, room);
+	const char *bad = plan_check(plan, request->existing, &key, &line, room);
 	if (bad && key != PLAN_PATH)
 		return say_usage("--%s: %s", plan_key_name(key), bad);
 	if (bad)
 		return say_failed("%s", bad);
-	return plan_create(plan, request->force);
+	return plan_create(plan, request->existing);
 }
 
 /* What has no path is made by its server. */
@@ -121,7 +128,7 @@ static int create_all(const struct config *config, const struct request *request
 	for (size_t i = 0; i < config->count; i++) {
 		if (!is_meant(config->plans[i], request))
 			continue;
-		int code = plan_create(config->plans[i], request->force);
+		int code = plan_create(config->plans[i], request->existing);
 		if (code && done)
 			say_note("%zu of %zu regions were created before that, and stay", done, meant);
 		if (code)
@@ -139,7 +146,7 @@ static int create_from_files(const struct request *request)
 	int rc = request->file ? config_read(&config, source, why) : config_read_directory(&config, source, why);
 	int code;
 	if (!rc)
-		rc = config_check(&config, request->name, request->force, why);
+		rc = config_check(&config, request->name, request->existing, why);
 	if (rc)
 		code = say_failed("%s", why);
 	else if (request->name && !config_find(&config, request->name))
@@ -178,6 +185,7 @@ const struct command command_create = {
 		"  --owner USER[:GROUP]   who owns the file; default: you\n"
 		"  --mode MODE            permission bits in octal; default: 0600\n"
 		"  --force                replace what is there (its peers get ESTALE, other names of it go), and take NAME over\n"
+		"  --missing              make what is not there, leave what is there as it is: after a boot, say\n"
 		"  --config FILE          take everything from an INI file; with NAME, only that region\n"
 		"\n"
 		"Without options: all regions of /etc/vshm/*.ini, or the one called NAME. A config file looks like this:\n"

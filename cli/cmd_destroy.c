@@ -55,7 +55,7 @@ static int destroy_from_file(const char *file, const char *name)
 	/* force: that the regions exist is no mistake here */
 	int rc = config_read(&config, file, why);
 	if (!rc)
-		rc = config_check(&config, name, true, why);
+		rc = config_check(&config, name, PLAN_REPLACE, why);
 	if (rc)
 		code = say_failed("%s", why);
 	else if (name && !config_find(&config, name))

@@ -52,9 +52,12 @@ static void put_arguments(const struct machine_memory *memory)
 		     memory->size, memory->readonly ? ",readonly=on" : "", memory->id);
 }
 
+/* One element alone is what virsh attach-device takes; of two each needs to be told where it goes. */
 static void put_all(const struct machine *machine)
 {
 	bool split = machine->count > 1;
+	if (machine->socket && split)
+		(void)puts("<!-- into <devices>: -->");
 	if (machine->socket)
 		put_doorbell(machine);
 	if (machine->socket && !split)
@@ -63,7 +66,7 @@ static void put_all(const struct machine *machine)
 		put_plain(&machine->memory[0]);
 		return;
 	}
-	(void)puts("<!-- <domain> needs xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' -->\n<qemu:commandline>");
+	(void)puts("<!-- into <domain>, which needs xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0': -->\n<qemu:commandline>");
 	for (size_t i = 0; i < machine->count; i++)
 		put_arguments(&machine->memory[i]);
 	(void)puts("</qemu:commandline>");
@@ -86,8 +89,8 @@ const struct command command_libvirt_xml = {
 		"  --vectors N     interrupts of the device, 1 to 64; default: 1, which is all that libvshm uses\n"
 		"  --peer N        split regions: which peer the guest is; it can write only that one's file\n"
 		"\n"
-		"A <shmem> element goes into <devices>. For a region that is not one file in /dev/shm libvirt has no element:\n"
-		"<qemu:commandline> goes into <domain>. Where AppArmor or SELinux confine machines, the file has to be allowed\n"
-		"there, too.\n",
+		"A <shmem> element goes into <devices>; virsh attach-device takes it, too. For a region that is not one file in\n"
+		"/dev/shm, such as a split one, libvirt has no element: <qemu:commandline> goes into <domain>, by virsh edit.\n"
+		"Where AppArmor or SELinux confine machines, the file has to be allowed there, too.\n",
 	.run = run,
 };

@@ -61,7 +61,8 @@ const struct command command_qemu_args = {
 		"\n"
 		"  eval qemu-system-x86_64 ... $(vshmctl qemu-args net0)\n"
 		"\n"
-		"In the guest the region is ivshmem:ADDRESS; lspci -D -d 1af4:1110 shows the address. Interrupts need an IOMMU\n"
-		"in the guest: -device intel-iommu, and intel_iommu=on for its kernel; for arm64 -M virt,iommu=smmuv3.\n",
+		"In the guest the region is ivshmem:ADDRESS; vshmctl list there, or lspci -D -d 1af4:1110, shows the address.\n"
+		"Interrupts need an IOMMU in the guest: -M q35,kernel-irqchip=split -device intel-iommu,intremap=on, and\n"
+		"intel_iommu=on for its kernel; for arm64 -M virt,gic-version=3,iommu=smmuv3.\n",
 	.run = run,
 };

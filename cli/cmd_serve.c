@@ -97,7 +97,7 @@ static int read_config(const struct request *request, struct config *config, cha
 	int rc = request->file ? config_read(config, request->file, why)
 			       : config_read_directory(config, config_directory(), why);
 	/* force: that the regions exist is no mistake here */
-	return rc ? rc : config_check(config, NULL, true, why);
+	return rc ? rc : config_check(config, NULL, PLAN_REPLACE, why);
 }
 
 static const struct plan *find_twin(const struct request *request, const struct config *config, size_t i)
@@ -231,7 +231,7 @@ static int begin_from_options(struct hall *hall, struct request *request)
 	if (!plan->path[0])
 		return say_usage("--path or --memfd is missing: write whose memory is served");
 	int code = name_plan(plan, request);
-	const char *bad = code ? NULL : plan_check(plan, true, &key, &line, room);
+	const char *bad = code ? NULL : plan_check(plan, PLAN_REPLACE, &key, &line, room);
 	if (bad)
 		return say_usage("--%s: %s", plan_key_name(key), bad);
 	return code ? code : add(hall, plan);

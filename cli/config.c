@@ -352,7 +352,7 @@ static int blame(const struct config *config, size_t i, unsigned line, const cha
 	return -1;
 }
 
-int config_check(const struct config *config, const char *only, bool force, char *why)
+int config_check(const struct config *config, const char *only, enum plan_existing existing, char *why)
 {
 	for (size_t i = 0; i < config->count; i++) {
 		const struct plan *plan = config->plans[i];
@@ -361,7 +361,7 @@ int config_check(const struct config *config, const char *only, bool force, char
 		unsigned line;
 		/* The files of the others may be in place already: that is their own matter. */
 		bool meant = !only || !strcmp(only, plan->name);
-		const char *bad = plan_check(plan, force || !meant, &key, &line, room);
+		const char *bad = plan_check(plan, meant ? existing : PLAN_REPLACE, &key, &line, room);
 		if (bad && (meant || key != PLAN_PATH || !plan->path[0]))
 			return blame(config, i, line, plan_key_name(key), bad, why);
 		for (size_t j = 0; j < i; j++) {

@@ -24,7 +24,7 @@ int config_read_directory(struct config *config, const char *directory, char *wh
  * Rules between keys, between regions, and (but with `force`) that nothing is in the way. `only`: the one region
  * that is meant, or NULL. 0, or -1 and one line in `why`.
  */
-int config_check(const struct config *config, const char *only, bool force, char *why);
+int config_check(const struct config *config, const char *only, enum plan_existing existing, char *why);
 
 /* Where config files are: /etc/vshm, or VSHM_CONFIG_DIR. */
 const char *config_directory(void);

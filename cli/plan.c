@@ -215,7 +215,7 @@ static bool is_run_directory(const struct stat *facts)
 }
 
 /* Is there something in the way, or nothing to put it into? */
-static const char *check_place(const struct plan *plan, bool force, char *room)
+static const char *check_place(const struct plan *plan, enum plan_existing existing, char *room)
 {
 	struct stat facts;
 	char parent[PATH_MAX];
@@ -229,7 +229,7 @@ static const char *check_place(const struct plan *plan, bool force, char *room)
 		(void)snprintf(room, VSHM_WHY_SIZE, "'%.160s' is not a directory", parent);
 	else if (is_run_directory(&facts))
 		(void)snprintf(room, VSHM_WHY_SIZE, "'%.160s' is where names are registered: choose another directory, such as /dev/shm", parent);
-	else if (!lstat(plan->path, &facts) && !force)
+	else if (existing == PLAN_REFUSE && !lstat(plan->path, &facts))
 		(void)snprintf(room, VSHM_WHY_SIZE,
 			       "'%.120s' exists already: destroy it, or create with --force (its peers get ESTALE)",
 			       plan->path);
@@ -274,7 +274,7 @@ static const char *check_memfd(const struct plan *plan, enum plan_key *key, unsi
 	return plan->socket[0] ? NULL : "is missing: memory without a path is had from a server, vshmctl serve";
 }
 
-const char *plan_check(const struct plan *plan, bool force, enum plan_key *key, unsigned *line, char *room)
+const char *plan_check(const struct plan *plan, enum plan_existing existing, enum plan_key *key, unsigned *line, char *room)
 {
 	const char *bad;
 	*key = PLAN_PATH;
@@ -295,7 +295,7 @@ const char *plan_check(const struct plan *plan, bool force, enum plan_key *key, 
 	}
 	if (plan->memfd)
 		return check_memfd(plan, key, line);
-	if ((bad = check_place(plan, force, room)) || force)
+	if ((bad = check_place(plan, existing, room)) || existing == PLAN_REPLACE)
 		return bad;
 	return names_taken(plan->name, plan->path, room);
 }
@@ -345,21 +345,75 @@ static void report(const struct plan *plan, const char *uri, bool registered)
 	struct vshm_open_options options = VSHM_OPEN_OPTIONS_INIT;
 	char size[TEXT_SIZE] = "", safe[PLAN_URI_SIZE * 4];
 	options.flags = VSHM_OPEN_OBSERVE | VSHM_OPEN_GUARD;
-	info.peers = plan->peers;
+	info.peers = plan->peers ? plan->peers : 2;
 	info.size = plan->size;
 	if (!vshm_region_open(uri, &options, &region, NULL)) {
 		int rc = vshm_region_info(region, &info);
-		(void)rc; /* then the figures asked for stay */
+		(void)rc; /* then the figures asked for stay, as where it was given to somebody else */
 		(void)vshm_region_close(region);
 	}
 	text_escape(safe, sizeof(safe), uri);
-	printf("created %s: %s, %" PRIu32 " peer%s, %s; use %s%s%s\n", plan->name, text_bytes(size, info.size),
-	       info.peers, info.peers == 1 ? "" : "s", plan->split ? "split" : "flat", registered ? "vshm:" : "",
+	printf("created %s: %s%s%" PRIu32 " peer%s, %s; use %s%s%s\n", plan->name, info.size ? text_bytes(size, info.size) : "",
+	       info.size ? ", " : "", info.peers, info.peers == 1 ? "" : "s", plan->split ? "split" : "flat", registered ? "vshm:" : "",
 	       registered ? plan->name : safe, registered ? " or its path" : "");
 }
 
-int plan_create(const struct plan *plan, bool force)
+/* Of another shape than planned: whose peers are at work in it must not lose it, and whoever planned should know. */
+static void compare(const struct plan *plan, const struct vshm_region_info *info)
 {
+	char have[TEXT_SIZE], want[TEXT_SIZE];
+	/* the library rounds to pages of each section */
+	uint64_t slack = (uint64_t)info->peers * 2 * VSHM_MIN_PAGE;
+	uint64_t apart = info->size > plan->size ? info->size - plan->size : plan->size - info->size;
+	if (plan->size && apart > slack)
+		say_note("%s has %s, and %s were asked for: to change it, destroy it first", plan->name,
+			 text_bytes(have, info->size), text_bytes(want, plan->size));
+	if (plan->peers && info->peers != plan->peers)
+		say_note("%s has %" PRIu32 " peers, and %" PRIu32 " were asked for: to change it, destroy it first", plan->name,
+			 info->peers, plan->peers);
+	if (plan->split != (info->profile == VSHM_SPLIT))
+		say_note("%s is %s, and %s was asked for: to change it, destroy it first", plan->name,
+			 plan->split ? "flat" : "split", plan->split ? "split" : "flat");
+}
+
+/* May be closed to us and be in order: in a service root has not all rights. A stranger's is not what was planned. */
+static bool is_of_owner(const struct plan *plan, const struct stat *facts)
+{
+	return facts->st_uid == 0 || facts->st_uid == geteuid() || (!plan->split && facts->st_uid == plan->owner.uid);
+}
+
+/* Leaves a region as it is; its name may be gone with /run. */
+static int keep(const struct plan *plan, const struct stat *facts)
+{
+	struct vshm_region *region;
+	struct vshm_region_info info = VSHM_REGION_INFO_INIT;
+	struct vshm_open_options options = VSHM_OPEN_OPTIONS_INIT;
+	char why[VSHM_WHY_SIZE] = "", uri[PLAN_URI_SIZE];
+	options.flags = VSHM_OPEN_OBSERVE | VSHM_OPEN_GUARD;
+	plan_uri(plan, uri);
+	int rc = vshm_region_open(uri, &options, &region, why);
+	if (!rc) {
+		rc = vshm_region_info(region, &info);
+		vshm_region_close(region);
+	}
+	if (rc && (rc != -EACCES || !is_of_owner(plan, facts)))
+		return say_failed("%s: what is there cannot be kept: %s", plan->name, *why ? why : vshm_strerror(rc));
+	printf("kept %s: it exists already\n", plan->name);
+	if (rc)
+		say_note("%s could not be looked at: %s", plan->name, *why ? why : vshm_strerror(rc));
+	else
+		compare(plan, &info);
+	rc = vshm_region_register(plan->name, uri, why);
+	if (rc)
+		say_note("vshm:%s will not find it, use its URI: %s", plan->name, *why ? why : vshm_strerror(rc));
+	return CTL_OK;
+}
+
+int plan_create(const struct plan *plan, enum plan_existing existing)
+{
+	struct stat facts;
+	if (existing == PLAN_KEEP && !lstat(plan->path, &facts))
+		return keep(plan, &facts);
 	struct vshm_create_options options = VSHM_CREATE_OPTIONS_INIT;
 	struct vshm_owner owners[VSHM_MAX_PEERS];
 	char why[VSHM_WHY_SIZE] = "", uri[PLAN_URI_SIZE];
@@ -367,7 +421,7 @@ int plan_create(const struct plan *plan, bool force)
 	options.name = plan->name;
 	options.size = plan->size;
 	options.peers = peers;
-	options.flags = (force ? VSHM_CREATE_FORCE : 0) | (plan->split ? VSHM_CREATE_SPLIT : 0);
+	options.flags = (existing == PLAN_REPLACE ? VSHM_CREATE_FORCE : 0) | (plan->split ? VSHM_CREATE_SPLIT : 0);
 	options.owners = owners;
 	options.owner_count = plan->split ? peers : 1;
 	gather_owners(plan, owners, options.owner_count);

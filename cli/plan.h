@@ -57,17 +57,20 @@ const char *plan_set(struct plan *plan, enum plan_key key, const char *value, ch
 /* The same for the section of one peer: owner and mode only. */
 const char *plan_set_peer(struct plan *plan, vshm_peer peer, enum plan_key key, const char *value, char *room);
 
+/* What becomes of a region that is there already. */
+enum plan_existing { PLAN_REFUSE, PLAN_REPLACE, PLAN_KEEP };
+
 /*
  * Rules between values. NULL, or what is wrong, as above; then *key is the one to blame, and *line where that stands
  * (0 without a config file).
  */
-const char *plan_check(const struct plan *plan, bool force, enum plan_key *key, unsigned *line, char *room);
+const char *plan_check(const struct plan *plan, enum plan_existing existing, enum plan_key *key, unsigned *line, char *room);
 
 /* The URI of the region, with the owner that openers must accept: `uri` has PLAN_URI_SIZE bytes. */
 #define PLAN_URI_SIZE (PATH_MAX + 128)
 void plan_uri(const struct plan *plan, char *uri);
 
-/* Creates the region, and its name under /run/vshm. An exit code. */
-int plan_create(const struct plan *plan, bool force);
+/* Creates the region, or keeps it, and its name under /run/vshm. An exit code. */
+int plan_create(const struct plan *plan, enum plan_existing existing);
 
 #endif

@@ -54,6 +54,12 @@ def thousands(number):
     return f"{number:,}".replace(",", " ")
 
 
+def columns():
+    """How wide a program may write, which is moved to the right here."""
+    wide = min(shutil.get_terminal_size().columns, 160) if TERMINAL else 120
+    return max(wide - 3, 40)
+
+
 def passing(text):
     """A line that is overwritten, for who watches."""
     if TERMINAL:
@@ -165,7 +171,7 @@ class Demo(pair.Pair):
             expect(time.monotonic() < give_up and not answering.ended.is_set(), "guest B does not answer")
             time.sleep(LOOK_SECONDS)
         before = self.interrupts()
-        asking = self.in_guest(A, f"vshmctl ping URI --sleep --count {TRIPS} --quiet", env="COLUMNS=100 ")
+        asking = self.in_guest(A, f"vshmctl ping URI --sleep --count {TRIPS} --quiet", env=f"COLUMNS={columns()} ")
         say(*(line for line in asking.ok(LONG).splitlines() if line))
         rung = self.interrupts() - before
         self.guests[B].run("kill $(pidof vshmctl)")
@@ -182,8 +188,7 @@ class Demo(pair.Pair):
         shown("guest A", f"feed-slowly in.tar | vshmctl send ivshmem:{self.address}?peer=0 files")
         self.watch("files", [self.receiver, self.sender], until=SIZE / 16)
         shown("host", "vshmctl show demo")
-        columns = min(shutil.get_terminal_size().columns, 160) if TERMINAL else 120
-        self.env["COLUMNS"] = str(max(columns - 3, 40))
+        self.env["COLUMNS"] = str(columns())
         say(*self.ctl("show", self.region).splitlines())
 
     def kill_in_mid_stream(self):
@@ -214,7 +219,7 @@ class Demo(pair.Pair):
         receiver.ok(LONG)
         sender.ok(LONG)
         found = self.guests[B].run("sha256sum </tmp/out.tar", LONG).split()[0]
-        say(f"the tar               {self.sum}", f"what two senders sent {found}")
+        say(f"the tar      {self.sum}", f"two senders  {found}")
         expect(found == self.sum, "the sums differ")
         say(*self.ctl("check", self.region).splitlines())
 

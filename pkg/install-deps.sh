@@ -5,10 +5,11 @@
 # Does nothing, and needs neither network nor root, when all is there.
 set -euo pipefail
 
-build=(gcc libc6-dev cmake ninja-build pkg-config libjson-c-dev libinih-dev libudev-dev libpci-dev check python3)
+# scdoc: without it no man pages are made and installed.
+build=(gcc libc6-dev cmake ninja-build pkg-config libjson-c-dev libinih-dev libudev-dev libpci-dev check python3 scdoc)
 # make: what CMake falls back to in the install test; llvm: symbolizer of the sanitizers; libck-dev: compared by bench.
 test=(g++ make clang libclang-rt-dev llvm binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-	libck-dev strace scdoc shellcheck procps util-linux patch umockdev)
+	libck-dev strace shellcheck procps util-linux patch umockdev)
 # g++: boost's queue is C++; patch: takes the checks out of a copy, to see what they cost.
 bench=(g++ patch libck-dev libdpdk-dev libboost-dev libucx-dev libzmq3-dev libnng-dev)
 # Guests: their kernel is downloaded when they are booted first, and not installed.

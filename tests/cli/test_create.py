@@ -94,6 +94,78 @@ class Create(ctl.Case):
         self.gone()
 
 
+class Missing(ctl.Case):
+    """What a service does at each start: makes what the boot took away, touches nothing else."""
+
+    def keep(self, *options, notes=()):
+        before = self.show(self.path())["uuid"]
+        result = self.ok("create", "r", "--path", self.path(), "--missing", *options)
+        self.assertEqual(result.out, "kept r: it exists already\n")
+        self.assertEqual(result.err.count("note: "), len(notes), result.err)
+        for note in notes:
+            self.assertIn(note, result.err)
+        self.assertEqual(self.show("r")["uuid"], before)
+
+    def test_one(self):
+        self.ok("create", "r", "--path", self.path(), "--missing", "--size", "8M", "--peers", "3")
+        self.keep()
+        self.keep("--size", "8M", "--peers", "3")
+        self.keep("--size", "16M", "--peers", "4", notes=["r has 8 MiB, and 16 MiB were asked for", "3 peers, and 4"])
+        self.keep("--profile", "split", notes=["r is flat, and split was asked for"])
+        self.gone()
+
+    def test_a_split_one_is_as_large_as_was_asked_for(self):
+        for size in ("1M", "1000001", "64M"):
+            self.ok("create", "r", "--path", self.path(), "--profile", "split", "--peers", "5", "--size", size)
+            self.keep("--profile", "split", "--peers", "5", "--size", size)
+            self.gone()
+
+    def test_a_lost_name_comes_back(self):
+        self.region()
+        os.unlink(os.path.join(self.run_dir, "r"))
+        self.keep()
+        self.gone()
+
+    def test_all_of_a_file(self):
+        file = self.write("c.ini", f"[region r]\npath={self.path()}\n[region q]\npath={self.path('q')}\n")
+        self.region()
+        uuid = self.show("r")["uuid"]
+        result = self.ok("create", "--missing", "--config", file)
+        self.assertRegex(result.out, r"^kept r: it exists already\ncreated q: .*\n$")
+        self.assertEqual(self.show("r")["uuid"], uuid)
+        self.assertEqual(self.ok("create", "--missing", "--config", file).out.count("kept "), 2)
+        self.gone("r", "q")
+
+    def test_what_is_no_region(self):
+        with open(self.path(), "w", encoding="utf-8") as out:
+            out.write("mine")
+        self.fails(1, "create", "r", "--path", self.path(), "--missing", says=["r: ", "cannot be kept"])
+        self.assertEqual(open(self.path(), encoding="utf-8").read(), "mine")
+        os.unlink(self.path())
+
+    def test_what_is_a_strangers(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can give files away")
+        self.region()
+        os.chown(self.path(), 65534, 65534)
+        self.fails(1, "create", "r", "--path", self.path(), "--missing", says=["cannot be kept", "owner=65534"])
+        self.keep_as("65534")
+        os.chown(self.path(), 0, 0)
+        self.gone()
+
+    def keep_as(self, owner):
+        self.ok("create", "r", "--path", self.path(), "--missing", "--owner", owner)
+
+    def test_another_region_of_that_name(self):
+        self.region()
+        self.fails(1, "create", "r", "--path", self.path("other"), "--missing", says="registered already")
+        self.gone()
+
+    def test_usage(self):
+        self.fails(2, "create", "r", "--path", self.path(), "--missing", "--force", says="choose one")
+        self.fails(2, "create", "r", "--uri", "inproc:x", "--missing", says="--missing is for files")
+
+
 class Names(ctl.Case):
     """A name means one region, and a region that replaces another has no name of that."""
 

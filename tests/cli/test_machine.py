@@ -49,8 +49,25 @@ class Machine(ctl.Case):
         self.assertEqual(len(self.args("parts", "--peer", "1", "--socket", "/run/s")), 16)
         values = [arg.get("value") for arg in self.xml("parts", "--peer", "2").iter() if arg.get("value")]
         self.assertEqual(values, self.args("parts", "--peer", "2"))
+        self.places("parts", "--peer", "2", "--socket", "/run/s")
         self.fails(2, "qemu-args", "parts", says="--peer 0 to 2")
         self.fails(2, "qemu-args", "parts", "--peer", "3", says="--peer 0 to 2")
+
+    def places(self, *arguments):
+        """Two elements: before each stands where it goes."""
+        lines = self.ok("libvirt-xml", *arguments).out.splitlines()
+        shmem = next(number for number, line in enumerate(lines) if line.startswith("<shmem"))
+        command = lines.index("<qemu:commandline>")
+        self.assertIn("<!-- into <devices>", lines[shmem - 1])
+        self.assertRegex(lines[command - 1], "^<!-- into <domain>, which needs xmlns:qemu=.* -->$")
+        self.xml(*arguments)  # it is still XML
+
+    def test_what_virsh_attaches(self):
+        """One element, and nothing before it."""
+        self.create("one", "--size", "4M")
+        text = self.ok("libvirt-xml", "one", "--socket", "/run/s").out
+        self.assertEqual(xml.etree.ElementTree.fromstring(text).tag, "shmem")
+        self.assertTrue(text.startswith("<shmem "), text)
 
     def test_what_cannot_be(self):
         self.create("odd", "--size", "3M")

@@ -527,7 +527,7 @@ class Systemd(Serve):
         """What the service may do, as systemd rates it: 0 is nothing, 10 everything. 1.5 or better is wanted."""
         if not shutil.which("systemd-analyze"):
             self.skipTest("there is no systemd-analyze")
-        unit = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../pkg/systemd/vshm-serve.service")
+        unit = os.path.join(ctl.BIN, "../vshm-serve.service")
         rated = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit], check=False,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if b"nrecognized option" in rated.stdout:

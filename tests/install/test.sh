@@ -40,6 +40,10 @@ for file in bin/vshmctl lib/udev/rules.d/60-vshm.rules include/vshm/vshm.h inclu
 	fi
 	[ -s "$prefix/$file" ] || fail "$file was not installed"
 done
+grep -q "^ExecStart=$scratch/first/bin/vshmctl serve" "$prefix/lib/systemd/system/vshm-serve.service" || fail "the service has another prefix"
+if grep -q '@' <(sed '/^SystemCallFilter/d' "$prefix/lib/systemd/system/vshm-serve.service"); then
+	fail "the service is a template"
+fi
 [ -z "$(find "$prefix" -name '*.in')" ] || fail "a template was installed"
 if [ -d "$prefix/share/man/man3" ]; then
 	while read -r name; do

@@ -121,6 +121,8 @@ def show(found):
     rounds = [noise_of_round(found, number) for number in range(count)]
     noisy = sum(one for one, _ in rounds) > NOISY_MOST * count
     print(f"Two {found['arch']} guests, emulated, {found['kernel']}; {os.cpu_count()} processors; medians of {count} round(s)\n")
+    if found["quick"]:
+        print("--quick: few trips, which show that it works; the figures are worth nothing\n")
     for size in sorted({row["size"] for row in found["rows"]}):
         print("\n".join(table(found, size)) + "\n")
     print("| goal | | figure | met |\n|---|---|---:|---|")

@@ -3,6 +3,7 @@
 import base64
 import ctypes
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,15 +22,19 @@ START_SECONDS = 20
 BOOT_SECONDS = 90
 # As many lines of the console stand in a failure: enough for a whole panic.
 LAST_LINES = 60
+# A guest that works answers at once.
+SO_FAR_SECONDS = 5
+# What firmware and kernel do to a terminal: ESC c, ESC [ 2 J.
+CONTROL = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|.)?|[\x00-\x08\x0b-\x1f\x7f]")
 
 # no_timer_check: the kernel panics when a loaded machine lets too few ticks through while it tests its timer.
 MACHINE = {
-    "x86_64": ["-M", "q35", "-append", "console=ttyS0 quiet no_timer_check panic=-1 {more}"],
+    "x86_64": ["-M", "q35{machine}", "-append", "console=ttyS0 quiet no_timer_check panic=-1 {more}"],
     "aarch64": ["-M", "virt,gic-version=3{machine}", "-cpu", "cortex-a57", "-append", "console=ttyAMA0 quiet panic=-1 {more}"],
 }
 # What a guest needs for VFIO: an IOMMU that remaps interrupts.
 IOMMU = {
-    "x86_64": (["-device", "intel-iommu"], "intel_iommu=on", ""),
+    "x86_64": (["-device", "intel-iommu,intremap=on"], "intel_iommu=on", ",kernel-irqchip=split"),
     "aarch64": ([], "", ",iommu=smmuv3"),
 }
 LOGS = ("qemu", "console")
@@ -44,17 +49,28 @@ class Failed(Exception):
 class Running:
     """A command in a guest: `status` and `output` once it has ended."""
 
-    def __init__(self, guest, script):
-        self.guest, self.script = guest, script
+    def __init__(self, guest, script, number=0):
+        self.guest, self.script, self.number = guest, script, number
         self.ended = threading.Event()
         self.status, self.output = None, ""
 
     def wait(self, seconds=60):
         if not self.ended.wait(seconds):
-            raise Failed(f"{self.script!r} does not end within {seconds} s\n{self.guest.last_lines()}")
+            raise Failed(f"{self.script!r} does not end within {seconds} s\n{self.so_far()}{self.guest.last_lines()}")
         if self.status is None:
             raise Failed(f"the guest ended during {self.script!r}\n{self.guest.last_lines()}")
         return self
+
+    def so_far(self):
+        """What it printed, though it does not end."""
+        if not self.number:
+            return ""
+        try:
+            asked = self.guest.begin(f"cat /tmp/{self.number}.out")
+        except Failed:
+            return ""
+        asked.ended.wait(SO_FAR_SECONDS)
+        return f"it printed:\n{asked.output.rstrip()}\nthe console:\n" if asked.output else "it printed nothing; the console:\n"
 
     def ok(self, seconds=60):
         """Its output; a status other than 0 is a failure."""
@@ -204,16 +220,15 @@ class Guest:
                     text += "".join(file.readlines()[-LAST_LINES:])
             except FileNotFoundError:
                 pass
-        return text
+        return CONTROL.sub("", text)
 
     # ---- commands ----
 
     def begin(self, script):
         """Starts a command of the guest's shell, and goes on."""
-        running = Running(self, script)
         with self.lock:
             self.number += 1
-            self.running[self.number] = running
+            running = self.running[self.number] = Running(self, script, self.number)
             line = b"%d %s\n" % (self.number, base64.b64encode(script.encode()))
         try:
             self.port.sendall(line)

@@ -57,6 +57,7 @@ class Boot(world.Case):
                              "sevenvshm.word=7\n")
             self.fails(AT_ONCE, "status 3", lambda: one.run("exit 3"))
             self.fails(AT_ONCE, "does not end", lambda: one.run("sleep 1000", seconds=1))
+            self.fails(AT_ONCE, "it printed:\nso far\n", lambda: one.run("echo so far; sleep 1000", seconds=1))
 
     def test_killed(self):
         """Whoever waits is told, and so is whoever comes later; nothing is left."""
