@@ -35,7 +35,7 @@ enum vshm_found_kind {
 
 #define VSHM_FOUND_REGISTERED 1u /* under /run/vshm */
 #define VSHM_FOUND_UNREADABLE 2u /* a region of somebody else: not for this user, which does not make it broken */
-#define VSHM_FOUND_LISTENS 4u	 /* server: somebody listens at the socket */
+#define VSHM_FOUND_LISTENS 4u	 /* server: one lives there; it hears nothing of being looked at */
 #define VSHM_FOUND_MEMORY_ON 8u	 /* PCI: the device answers to accesses to its memory */
 #define VSHM_FOUND_CONFIG 16u	 /* PCI: `vectors` is known; else only root may read it */
 #define VSHM_FOUND_SEGMENT 32u	 /* PCI: the memory of one peer of a split region; `uri` names all its devices */
