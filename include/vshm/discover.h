@@ -29,7 +29,7 @@ enum vshm_found_kind {
 };
 
 /* Ways into a device: which would work now, for this user. */
-#define VSHM_FOUND_SYSFS 1u /* mapped from sysfs; rings nobody, hears nobody */
+#define VSHM_FOUND_SYSFS 1u /* mapped from sysfs: can ring others, and is rung by nobody */
 #define VSHM_FOUND_UIO_WAY 2u
 #define VSHM_FOUND_VFIO 4u /* interrupts, if the device has any */
 
