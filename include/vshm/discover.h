@@ -79,6 +79,8 @@ struct vshm_found {
 	/* with VSHM_DISCOVER_HOLDERS; only those whose descriptors this user may see */
 	uint32_t holders; /* how many, VSHM_FOUND_HOLDERS of them in `holder` */
 	struct vshm_holder holder[VSHM_FOUND_HOLDERS];
+	/* of a device that vfio-pci has: why VFIO does not open it, so that sysfs is the way in; empty: it does, or was not asked */
+	char because[VSHM_WHY_SIZE];
 };
 
 /* Receives a thing that was found, valid during the call. */
@@ -136,7 +138,7 @@ typedef void (*vshm_finding_fn)(void *arg, const struct vshm_finding *finding);
 
 /*
  * Looks at one thing more closely: what works, what does not, why, and the command that mends it. Calls `finding` for each
- * answer; what is not broken is told, too. Reads sysfs, /proc and /etc, and changes nothing.
+ * answer; what is not broken is told, too. Reads sysfs, /proc and /etc, opens for a moment what VFIO gives out, and changes nothing.
  * `found`: from vshm_discover(), with VSHM_DISCOVER_HOLDERS if it is to be said who is in the way.
  * Returns how many problems there are. Any thread; blocks for as long as the file systems take.
  * Errors: -EINVAL.

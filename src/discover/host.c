@@ -137,7 +137,8 @@ static void note_server(struct vshm_found *one, enum vshmi_socket socket)
 	} says[] = {
 		[VSHMI_SOCKET_DEAD] = {-EPIPE, "nobody listens there"},
 		[VSHMI_SOCKET_OTHER] = {-EPROTO, "no server has it: it is a socket for datagrams"},
-		[VSHMI_SOCKET_UNKNOWN] = {-EACCES, "whether a server lives there cannot be told: you may not connect to it"},
+		[VSHMI_SOCKET_UNKNOWN] = {-EACCES,
+					  "whether a server lives there cannot be told: you may not connect to it"},
 	};
 
 	if (socket == VSHMI_SOCKET_LIVE) {
