@@ -100,7 +100,7 @@ const char *found_way(const struct vshm_found *found, char *room, size_t size)
 	const char *way = "none";
 	if (!is_device(found))
 		way = "";
-	else if (!strcmp(found->driver, "vfio-pci"))
+	else if (found->ways & VSHM_FOUND_VFIO)
 		return "vfio";
 	else if (found->ways & VSHM_FOUND_UIO_WAY || found->kind == VSHM_FOUND_UIO)
 		way = "uio";
@@ -141,8 +141,9 @@ enum style found_note(const struct vshm_found *found, char *room, size_t size)
 	else
 		used = snprintf(room, size, "%s", found->model);
 	used += add_part(found, room + used, size - (size_t)used);
-	used += add_holders(found, room + used, size - (size_t)used);
-	if (found->error)
+	int users = add_holders(found, room + used, size - (size_t)used);
+	used += users;
+	if (found->error && !(users && found->error == -EBUSY)) /* who is in the way is said */
 		(void)snprintf(room + used, size - (size_t)used, ": %s", found->why);
 	return found->error && found->error != -EBUSY ? STYLE_WARN : STYLE_DIM;
 }
@@ -188,6 +189,7 @@ static void put_device(struct json_object *object, const struct vshm_found *foun
 	put_text(object, "driver", found->driver);
 	put_text(object, "node", found->node);
 	put_text(object, "way", found_way(found, way, sizeof(way)));
+	put_text(object, "because", found->because);
 	if (found->kind == VSHM_FOUND_IVSHMEM || found->kind == VSHM_FOUND_IVSHMEM2)
 		put_ids(object, found);
 }

@@ -29,13 +29,13 @@ enum vshm_found_kind {
 };
 
 /* Ways into a device: which would work now, for this user. */
-#define VSHM_FOUND_SYSFS 1u /* mapped from sysfs; rings nobody, hears nobody */
+#define VSHM_FOUND_SYSFS 1u /* mapped from sysfs: can ring others, and is rung by nobody */
 #define VSHM_FOUND_UIO_WAY 2u
 #define VSHM_FOUND_VFIO 4u /* interrupts, if the device has any */
 
 #define VSHM_FOUND_REGISTERED 1u /* under /run/vshm */
 #define VSHM_FOUND_UNREADABLE 2u /* a region of somebody else: not for this user, which does not make it broken */
-#define VSHM_FOUND_LISTENS 4u	 /* server: somebody listens at the socket */
+#define VSHM_FOUND_LISTENS 4u	 /* server: one lives there; it hears nothing of being looked at */
 #define VSHM_FOUND_MEMORY_ON 8u	 /* PCI: the device answers to accesses to its memory */
 #define VSHM_FOUND_CONFIG 16u	 /* PCI: `vectors` is known; else only root may read it */
 #define VSHM_FOUND_SEGMENT 32u	 /* PCI: the memory of one peer of a split region; `uri` names all its devices */
@@ -79,6 +79,8 @@ struct vshm_found {
 	/* with VSHM_DISCOVER_HOLDERS; only those whose descriptors this user may see */
 	uint32_t holders; /* how many, VSHM_FOUND_HOLDERS of them in `holder` */
 	struct vshm_holder holder[VSHM_FOUND_HOLDERS];
+	/* of a device that vfio-pci has: why VFIO does not open it, so that sysfs is the way in; empty: it does, or was not asked */
+	char because[VSHM_WHY_SIZE];
 };
 
 /* Receives a thing that was found, valid during the call. */
@@ -136,7 +138,7 @@ typedef void (*vshm_finding_fn)(void *arg, const struct vshm_finding *finding);
 
 /*
  * Looks at one thing more closely: what works, what does not, why, and the command that mends it. Calls `finding` for each
- * answer; what is not broken is told, too. Reads sysfs, /proc and /etc, and changes nothing.
+ * answer; what is not broken is told, too. Reads sysfs, /proc and /etc, opens for a moment what VFIO gives out, and changes nothing.
  * `found`: from vshm_discover(), with VSHM_DISCOVER_HOLDERS if it is to be said who is in the way.
  * Returns how many problems there are. Any thread; blocks for as long as the file systems take.
  * Errors: -EINVAL.

@@ -175,14 +175,26 @@ static void diagnose_good(struct vshmi_diagnosis *d)
 
 /* ---- servers ---- */
 
-static void diagnose_server(struct vshmi_diagnosis *d)
+/* Only a socket that nobody has is to be removed: a live server without one is lost to all that come. */
+static void diagnose_no_server(struct vshmi_diagnosis *d)
 {
 	char command[VSHM_COMMAND_SIZE];
 
-	if (!(d->found->flags & VSHM_FOUND_LISTENS)) {
+	if (d->found->error == -EACCES) {
+		vshmi_say(d, VSHM_FINDING_HINT, "permission", NULL, "%s; ask as root", d->found->why);
+	} else if (d->found->error != -EPIPE) {
+		vshmi_say(d, VSHM_FINDING_PROBLEM, "server", NULL, "%s", d->found->why);
+	} else {
 		VSHMI_TEXT(command, "rm %.1000s", d->found->place);
 		vshmi_say(d, VSHM_FINDING_PROBLEM, "server", command,
 			  "nobody listens there: a server left it when it died; start that again, or remove it");
+	}
+}
+
+static void diagnose_server(struct vshmi_diagnosis *d)
+{
+	if (d->found->error) {
+		diagnose_no_server(d);
 		return;
 	}
 	vshmi_say(d, VSHM_FINDING_OK, "server", NULL, "a server listens");

@@ -12,6 +12,7 @@
 #include <pwd.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vshm/doorbell.h>
 
 #define SYSFS "/sys/bus/pci/devices/"
 #define GROUP "vshm" /* that pkg/udev gives device nodes to */
@@ -200,11 +201,61 @@ static void wrong_driver(struct vshmi_diagnosis *d)
 		  (unsigned)d->found->vectors, d->found->vectors == 1 ? "" : "s", driver);
 }
 
+#define UNSAFE "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+
+/* The line is the library's. An ivshmem device makes no accesses of its own, by which it could forge interrupts; others might. */
+static void no_vfio(struct vshmi_diagnosis *d, const char *why)
+{
+	bool remap = strstr(why, "remap") != NULL;
+
+	vshmi_say(d, VSHM_FINDING_PROBLEM, "interrupts", remap && vshmi_exists(UNSAFE) ? "echo 1 > " UNSAFE : NULL,
+		  "%s", why);
+	if (remap)
+		vshmi_say(d, VSHM_FINDING_HINT, "iommu", NULL,
+			  "QEMU's IOMMU can, with -M q35,kernel-irqchip=split -device intel-iommu,intremap=on; else "
+			  "vfio_iommu_type1.allow_unsafe_interrupts=1 on the kernel's command line, for all devices");
+}
+
+/* What a program would do is done: nothing but that tells whether it can. */
+static void try_vfio(struct vshmi_diagnosis *d)
+{
+	const struct vshm_found *found = d->found;
+	struct vshm_doorbell *bell;
+	char uri[64], why[VSHM_WHY_SIZE];
+	int error;
+
+	VSHMI_TEXT(uri, "ivshmem:%.32s?via=vfio", found->place);
+	error = vshm_doorbell_open(uri, &bell, why);
+	if (error && error != -EBUSY) {
+		no_vfio(d, why);
+		return;
+	}
+	if (!error || found->holders) /* else what is said of who has it says why not */
+		vshmi_say(d, VSHM_FINDING_OK, "interrupts", NULL, "rings and is rung, %u interrupt%s",
+			  (unsigned)found->vectors, found->vectors == 1 ? "" : "s");
+	if (error)
+		return;
+	vshmi_say(d, VSHM_FINDING_OK, "server", NULL, "its doorbell has address %u",
+		  (unsigned)vshm_doorbell_address(bell));
+	(void)vshm_doorbell_close(bell);
+}
+
+static void diagnose_vfio_interrupts(struct vshmi_diagnosis *d)
+{
+	if (d->found->ways & VSHM_FOUND_VFIO)
+		try_vfio(d);
+	else
+		vshmi_say(d, VSHM_FINDING_HINT, "interrupts", NULL,
+			  "its interrupts reach no program until VFIO can be used: waits look again every millisecond");
+}
+
 static void diagnose_interrupts(struct vshmi_diagnosis *d)
 {
 	const struct vshm_found *found = d->found;
 
-	if (!(found->flags & VSHM_FOUND_CONFIG))
+	if (found->because[0] && (found->vectors || !(found->flags & VSHM_FOUND_CONFIG)))
+		no_vfio(d, found->because);
+	else if (!(found->flags & VSHM_FOUND_CONFIG))
 		vshmi_say(d, VSHM_FINDING_HINT, "interrupts", NULL, "whether it has interrupts, only root may see");
 	else if (!found->vectors && strstr(found->uri, "?doorbell="))
 		vshmi_say(d, VSHM_FINDING_OK, "interrupts", NULL, "another device has the doorbells");
@@ -214,8 +265,7 @@ static void diagnose_interrupts(struct vshmi_diagnosis *d)
 			"a plain device, without doorbells: waits look again every millisecond (QEMU: ivshmem-doorbell, with vshmctl "
 			"serve)");
 	else if (through_vfio(found))
-		vshmi_say(d, VSHM_FINDING_OK, "interrupts", NULL, "rings and is rung, %u interrupt%s",
-			  (unsigned)found->vectors, found->vectors == 1 ? "" : "s");
+		diagnose_vfio_interrupts(d);
 	else if (through_uio(found) && strcmp(found->driver, "uio_pci_generic") != 0)
 		vshmi_say(d, VSHM_FINDING_OK, "interrupts", NULL, "rings and is rung through UIO");
 	else if (found->iommu_group < 0)
@@ -252,7 +302,7 @@ static void diagnose_position(struct vshmi_diagnosis *d)
 	    !read_position(d->found, &position))
 		return;
 	if (position <= UINT16_MAX)
-		vshmi_say(d, VSHM_FINDING_OK, "server", NULL, "is number %u at its server", (unsigned)position);
+		vshmi_say(d, VSHM_FINDING_OK, "server", NULL, "its doorbell has address %u", (unsigned)position);
 	else
 		vshmi_say(d, VSHM_FINDING_PROBLEM, "server", NULL,
 			  "has no place at its server (IVPosition %d): is the server there?", (int)position);
@@ -265,10 +315,11 @@ static void diagnose_held(struct vshmi_diagnosis *d)
 	char who[VSHM_WHY_SIZE];
 
 	vshmi_holders_text(d->found, who, sizeof(who));
-	if (d->found->error == -EBUSY)
+	if (d->found->error == -EBUSY && !*who)
+		vshmi_say(d, VSHM_FINDING_HINT, "held", NULL, "%s", d->found->why);
+	else if (d->found->error == -EBUSY)
 		vshmi_say(d, VSHM_FINDING_HINT, "held", NULL,
-			  "is in use by %s: through VFIO only one process can have it",
-			  *who ? who : "a process that you may not see");
+			  "is in use by %s: through VFIO only one process can have it", who);
 	else if (*who)
 		vshmi_say(d, VSHM_FINDING_OK, "held", NULL, "is in use by %s", who);
 }

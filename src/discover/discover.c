@@ -103,7 +103,7 @@ static bool remember(struct vshm_found *found, const struct vshmi_finds *before)
 {
 	const struct vshm_found *old = before ? vshmi_same_place(before, found) : NULL;
 
-	if (!old || old->error || !old->peers || old->flags & VSHM_FOUND_SEGMENT ||
+	if (!old || old->error || !old->peers || old->because[0] || old->flags & VSHM_FOUND_SEGMENT ||
 	    strcmp(found->driver, "vfio-pci") != 0 || strcmp(old->driver, found->driver) != 0 ||
 	    strcmp(old->node, found->node) != 0)
 		return false;

@@ -64,6 +64,10 @@ void vshmi_find_pci(struct vshmi_finds *finds); /* pci.c */
 void vshmi_find_uio(struct vshmi_finds *finds); /* device.c */
 void vshmi_find_dax(struct vshmi_finds *finds);
 
+/* socket.c: who is at this socket? Nobody hears of the question. Unknown: this user may not connect to it, or it is gone. */
+enum vshmi_socket { VSHMI_SOCKET_LIVE, VSHMI_SOCKET_DEAD, VSHMI_SOCKET_OTHER, VSHMI_SOCKET_UNKNOWN };
+enum vshmi_socket vshmi_ask_socket(int directory, const char *name);
+
 /* Calls `each` for the mount points of hugetlbfs. */
 void vshmi_each_hugetlbfs(void (*each)(void *arg, const char *place), void *arg);
 

@@ -129,24 +129,24 @@ void vshmi_find_registered(struct vshmi_finds *finds)
 	walk(finds, vshmi_run_directory(), add_registered);
 }
 
-/* /proc/net/unix: address, references, protocol, flags, type, state, inode, path. A listening one has __SO_ACCEPTCON. */
-static bool listens(const char *path)
+static void note_server(struct vshm_found *one, enum vshmi_socket socket)
 {
-	char line[PATH_MAX + 128];
-	FILE *file = fopen("/proc/net/unix", "re");
-	bool found = false;
+	static const struct {
+		int error;
+		const char *why;
+	} says[] = {
+		[VSHMI_SOCKET_DEAD] = {-EPIPE, "nobody listens there"},
+		[VSHMI_SOCKET_OTHER] = {-EPROTO, "no server has it: it is a socket for datagrams"},
+		[VSHMI_SOCKET_UNKNOWN] = {-EACCES,
+					  "whether a server lives there cannot be told: you may not connect to it"},
+	};
 
-	while (file && !found && fgets(line, sizeof(line), file)) {
-		unsigned long flags = 0;
-		int at = 0;
-
-		line[strcspn(line, "\n")] = '\0';
-		if (sscanf(line, "%*s %*s %*s %lx %*s %*s %*s %n", &flags, &at) >= 1 && at > 0)
-			found = flags & 0x10000 && !strcmp(line + at, path);
+	if (socket == VSHMI_SOCKET_LIVE) {
+		one->flags = VSHM_FOUND_LISTENS;
+		return;
 	}
-	if (file)
-		(void)fclose(file);
-	return found;
+	one->error = says[socket].error;
+	VSHMI_TEXT(one->why, "%s", says[socket].why);
 }
 
 static void add_server(struct walk *walk, const char *name)
@@ -165,10 +165,7 @@ static void add_server(struct walk *walk, const char *name)
 	VSHMI_TEXT(one->uri, "server:%s", one->place);
 	VSHMI_TEXT(one->name, "%.*s", (int)length, name);
 	VSHMI_TEXT(one->model, "ivshmem server");
-	one->flags = listens(one->place) ? VSHM_FOUND_LISTENS : 0;
-	one->error = one->flags ? 0 : -EPIPE;
-	if (one->error)
-		VSHMI_TEXT(one->why, "nobody listens there");
+	note_server(one, vshmi_ask_socket(walk->directory, name));
 }
 
 void vshmi_find_servers(struct vshmi_finds *finds)

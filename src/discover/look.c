@@ -99,6 +99,30 @@ static void explain_unreadable(struct vshm_found *found)
 		VSHMI_TEXT(found->why, "not readable (owner %u)", (unsigned)facts.st_uid);
 }
 
+/* Did VFIO give out the device, whatever lies in its memory? Others than these do not come from below. */
+static bool vfio_opened(int error)
+{
+	return error != -EACCES && error != -EOPNOTSUPP && error != -EIO;
+}
+
+/*
+ * Rights to the nodes do not make an IOMMU fit for VFIO: only opening it tells. The library would go on by sysfs and be silent.
+ * False: that is still to be looked at.
+ */
+static bool look_by_vfio(struct vshm_found *found, uint32_t flags)
+{
+	char uri[64];
+
+	if (found->kind != VSHM_FOUND_IVSHMEM || !(found->ways & VSHM_FOUND_VFIO))
+		return false;
+	VSHMI_TEXT(uri, "ivshmem:%.32s?via=vfio", found->place);
+	if (vfio_opened(vshmi_look_into(found, uri, flags, NULL)))
+		return true;
+	found->ways &= ~VSHM_FOUND_VFIO;
+	VSHMI_TEXT(found->because, "%s", found->why);
+	return false;
+}
+
 void vshmi_look(struct vshm_found *found, uint32_t flags)
 {
 	char named[VSHM_NAME_SIZE + 8];
@@ -106,9 +130,11 @@ void vshmi_look(struct vshm_found *found, uint32_t flags)
 	if (found->error || !found->uri[0] || found->kind == VSHM_FOUND_SERVER)
 		return; /* a server would give out an id */
 	VSHMI_TEXT(named, "vshm:%s", found->name);
-	(void)vshmi_look_into(
-		found, found->kind == VSHM_FOUND_REGION && found->flags & VSHM_FOUND_REGISTERED ? named : found->uri,
-		flags, NULL);
+	if (!look_by_vfio(found, flags))
+		(void)vshmi_look_into(
+			found,
+			found->kind == VSHM_FOUND_REGION && found->flags & VSHM_FOUND_REGISTERED ? named : found->uri,
+			flags, NULL);
 	if (found->error == -EACCES && found->kind == VSHM_FOUND_REGION)
 		explain_unreadable(found);
 	if (found->kind == VSHM_FOUND_IVSHMEM && (found->error == -EPROTO || found->profile == VSHM_SPLIT))

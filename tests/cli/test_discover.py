@@ -91,14 +91,54 @@ class Doctor(ctl.Case):
         self.assertEqual((finding["level"], finding["command"]), ("hint", None))
         self.ok("destroy", path)
 
-    def test_servers(self):
+    def server(self):
+        (server,) = json.loads(self.ok("list", "--json").out)["servers"]
+        return server
+
+    def serve(self, path, *args):
+        """A server, and a descriptor that gets what it says, once it serves."""
+        reading, writing = os.pipe()
+        child = self.start("serve", "r", "--socket", path, "--path", self.path(), *args, stderr=writing)
+        os.close(writing)
+        said = os.fdopen(reading)
+        self.addCleanup(said.close)
+        self.assertIn("serving at", said.readline())
+        return child, said
+
+    def test_servers_that_are_asked(self):
+        """Of a server that lives nobody says that it is dead, and it hears nothing of being looked at."""
+        self.region()
+        path = os.path.join(self.run_dir, "r.sock")
+        child, said = self.serve(path)
+        self.assertEqual(self.findings(path, 0)["server"]["level"], "ok")
+        self.assertEqual((self.server()["name"], self.server()["uri"], self.server()["error"]), ("r", "server:" + path, None))
+        self.assertNotIn("nobody listens", self.ok("list").out)
+        child.terminate()
+        self.end(child)
+        self.assertEqual(said.read(), "")
+        self.assertFalse(os.path.exists(path))
+
+        child, _ = self.serve(path)
+        child.kill()
+        self.end(child)
+        finding = self.findings(path, 1)["server"]
+        self.assertEqual((finding["level"], finding["command"]), ("problem", "rm " + path))
+        self.assertEqual(self.server()["error"], "nobody listens there")
+        child, _ = self.serve(path)
+        self.assertEqual(self.findings(path, 0)["server"]["level"], "ok")
+        child.kill()
+        self.end(child)
+        self.mend(self.findings(path, 1)["server"])
+        self.assertFalse(os.path.exists(path))
+        self.ok("destroy", "r")
+
+    def test_servers_of_others(self):
         path = os.path.join(self.run_dir, "s.sock")
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             listener.listen(1)
             self.assertEqual(self.findings("s", 0)["server"]["level"], "ok")
-            (server,) = json.loads(self.ok("list", "--json").out)["servers"]
-            self.assertEqual((server["name"], server["uri"], server["error"]), ("s", "server:" + path, None))
+            self.assertEqual((self.server()["name"], self.server()["uri"], self.server()["error"]), ("s", "server:" + path, None))
             listener.settimeout(0.1)
             self.assertRaises(TimeoutError, listener.accept)  # nobody asked for an id
         finding = self.findings(path, 1)["server"]
@@ -106,21 +146,53 @@ class Doctor(ctl.Case):
         self.mend(finding)
         self.assertEqual(os.listdir(self.run_dir), [])
 
+    def test_a_socket_of_another_kind(self):
+        path = os.path.join(self.run_dir, "s.sock")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.bind(path)
+            finding = self.findings("s", 1)["server"]
+            self.assertEqual((finding["level"], finding["command"]), ("problem", None))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can be another user")
+    def test_servers_that_this_user_may_not_ask(self):
+        """A lock tells of those of vshmctl; of others nothing is said that could be wrong."""
+        self.region()
+        path = os.path.join(self.run_dir, "r.sock")
+        child, _ = self.serve(path, "--mode", "0600")
+        findings = self.findings_of_nobody(path)
+        self.assertEqual((findings["server"]["level"], findings["permission"]["level"]), ("ok", "hint"), findings)
+        child.kill()
+        self.end(child)
+        findings = self.findings_of_nobody(path)
+        self.assertEqual(set(findings), {"permission"}, findings)
+        self.assertEqual((findings["permission"]["level"], findings["permission"]["command"]), ("hint", None))
+        self.assertIn("cannot be told", findings["permission"]["text"])
+        self.ok("destroy", "r")
+
     @unittest.skipUnless(os.geteuid() == 0, "only root can be another user")
     def test_regions_of_others(self):
         self.region()
-        nobody = {"user": 65534, "group": 65534, "extra_groups": []}
-        program = os.path.join(self.scratch, "vshmctl")
-        shutil.copy(ctl.CTL, program)
-        library = {"LD_LIBRARY_PATH": os.path.join(ctl.BIN, "../lib")}
-        result = self.ctl("doctor", program=program, env=library, **nobody)
-        if result.status == 127:
-            self.skipTest("nobody may not read the libraries")
+        result = self.as_nobody("doctor")
         self.assertIn("hint     not readable (owner root)", result.out)
-        result = self.ctl("doctor", "r", program=program, env=library, **nobody)
+        result = self.as_nobody("doctor", "r")
         self.assertEqual(result.status, 1)
         self.assertIn("problem  not readable (owner root)", result.out)
         self.gone()
+
+    def as_nobody(self, *args):
+        nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+        program = os.path.join(self.scratch, "vshmctl")
+        shutil.copy(ctl.CTL, program)
+        result = self.ctl(*args, program=program, env={"LD_LIBRARY_PATH": os.path.join(ctl.BIN, "../lib")}, **nobody)
+        if result.status == 127:
+            self.skipTest("nobody may not read the libraries")
+        return result
+
+    def findings_of_nobody(self, name):
+        result = self.as_nobody("doctor", name, "--json")
+        self.assertEqual((result.status, result.err), (0, ""), result)
+        (thing,) = json.loads(result.out)["found"]
+        return {finding["topic"]: finding for finding in thing["findings"]}
 
 
 class Watch(ctl.Case):
@@ -207,7 +279,7 @@ class Devices(ctl.Case):
         self.assertEqual([seen[PLAIN][key] for key in ("name", "error", "size", "peer_count", "way", "uri")],
                          ["tiny", None, len(memory), 1, "sysfs", "ivshmem:" + PLAIN])
         self.assertEqual([seen[DOORBELL][key] for key in ("model", "vectors", "iommu_group", "way", "node", "driver")],
-                         ["ivshmem-doorbell, 4 vectors", 4, 7, "vfio", "/dev/vfio/7", "vfio-pci"])
+                         ["ivshmem-doorbell, 4 vectors", 4, 7, "sysfs (vfio-pci)", "/dev/vfio/7", "vfio-pci"])  # there is no such node
         self.assertEqual([seen[ACRN][key] for key in ("model", "vectors", "subsystem")], ["ACRN ivshmem, region 3", 8, "8086:0003"])
         self.assertEqual([seen[HYPERVISOR][key] for key in ("model", "vectors")], ["ivshmem-plain", 0])
         self.assertEqual([seen[SECOND][key] for key in ("kind", "uri", "protocol", "vectors", "model")],
@@ -247,7 +319,9 @@ class Devices(ctl.Case):
         self.assertIn("switched on when it is opened", findings["memory"]["text"])
         self.assertEqual(self.findings(ZERO, 1)["format"]["command"], f"vshmctl create net0 --uri ivshmem:{ZERO} --size 1M")
         self.assertEqual(self.findings(SECOND, 0)["support"]["level"], "hint")
-        self.assertIn("there is no /dev/vfio/9", self.in_tree("doctor", BOUND).out)
+        text = self.in_tree("doctor", BOUND).out
+        self.assertIn("there is no /dev/vfio/9", text)
+        self.assertIn("reach no program until VFIO can be used", text)
         self.assertIn(f"{OTHER}, with the driver virtio-pci, is in the same IOMMU group 9", self.findings(BOUND, 1)["group"]["text"])
         result = self.in_tree("doctor")
         self.assertEqual(result.status, 1)

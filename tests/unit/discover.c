@@ -6,12 +6,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <vshm/discover.h>
 #include <vshm/region.h>
 
-static char run[300], path[300];
+static char run[300], path[320];
 
 /* A directory for each test, so that they do not see one another's. */
 static void make_world(void)
@@ -159,6 +161,44 @@ START_TEST(a_name_without_its_region_is_a_problem)
 }
 END_TEST
 
+/* Like a server of ours: bound under another name, then renamed. */
+static int make_server(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_lt(snprintf(address.sun_path, sizeof(address.sun_path), "%s/.hidden", run),
+			 (int)sizeof(address.sun_path));
+	ck_ok(bind(fd, (const struct sockaddr *)(const void *)&address, sizeof(address)));
+	ck_ok(listen(fd, 1));
+	(void)snprintf(path, sizeof(path), "%s/net.sock", run);
+	ck_ok(rename(address.sun_path, path));
+	return fd;
+}
+
+START_TEST(a_server_that_lives_is_not_removed)
+{
+	struct seen seen = {.times = 0};
+	struct said said = {0};
+	int fd = make_server();
+
+	ck_assert_int_ge(vshm_discover(NULL, see, &seen), 1);
+	ck_assert_int_eq(seen.found.kind, VSHM_FOUND_SERVER);
+	ck_assert_int_eq(seen.found.error, 0);
+	ck_assert_uint_eq(seen.found.flags, VSHM_FOUND_LISTENS);
+	ck_assert_int_eq(vshm_diagnose(&seen.found, hear, &said), 0);
+	ck_assert_int_lt(accept(fd, NULL, NULL), 0); /* it heard nothing of it */
+	ck_assert_int_eq(errno, EAGAIN);
+	ck_ok(close(fd));
+	ck_assert_int_ge(vshm_discover(NULL, see, &seen), 1);
+	ck_assert_int_eq(seen.found.error, -EPIPE);
+	ck_assert_int_eq(vshm_diagnose(&seen.found, hear, &said), 1);
+	ck_assert_int_eq(strncmp(said.command, "rm ", 3), 0);
+	ck_assert_str_eq(said.command + 3, path);
+}
+END_TEST
+
 /* ---- monitor ---- */
 
 /* Waits for a change of "net": other programs have regions, too. */
@@ -255,6 +295,7 @@ int main(void)
 	tcase_add_test(tc, a_shallow_look_opens_nothing);
 	tcase_add_loop_test(tc, who_has_it_open, 0, 2);
 	tcase_add_test(tc, a_name_without_its_region_is_a_problem);
+	tcase_add_test(tc, a_server_that_lives_is_not_removed);
 	tcase_add_test(tc, regions_come_and_go);
 	tcase_add_test(tc, the_run_directory_may_come_later);
 	tcase_add_test(tc, mistakes_are_refused);

@@ -36,12 +36,12 @@ class Discover(world.Case):
         self.assertEqual(finding["level"], "problem")
         return one.run(finding["command"])
 
-    def unbound_doorbell(self, **options):
+    def unbound_doorbell(self, more=(), **options):
         """A guest whose doorbell device has no driver yet."""
         path = self.shm + "/server"
         self.start("serve", "--socket", path, "--path", self.region, stderr=subprocess.DEVNULL)
         self.eventually(lambda: os.path.exists(path))
-        return self.guest("-chardev", f"socket,id=s,path={path}", "-device", "ivshmem-doorbell,chardev=s,vectors=2", **options)
+        return self.guest("-chardev", f"socket,id=s,path={path}", "-device", "ivshmem-doorbell,chardev=s,vectors=2", *more, **options)
 
     def test_plain(self):
         one = self.plain()
@@ -63,8 +63,11 @@ class Discover(world.Case):
         """The driver is missing, its command mends it; and back."""
         one = self.unbound_doorbell(vfio=True)
         self.assertEqual(self.device(one)["name"], "net0")
-        self.mend(one, self.findings(one, 1)["driver"])
-        findings = self.findings(one, 0)
+        findings = self.findings(one, 1)
+        self.assertIn("its doorbell has address ", findings["server"]["text"])
+        self.mend(one, findings["driver"])
+        address, findings = findings["server"]["text"], self.findings(one, 0)
+        self.assertEqual(findings["server"]["text"], address)
         self.assertEqual({finding["level"] for finding in findings.values()}, {"ok"}, findings)
         device = self.device(one)
         self.assertEqual((device["name"], device["way"], device["driver"]), ("net0", "vfio", "vfio-pci"))
@@ -73,6 +76,7 @@ class Discover(world.Case):
         receiver = one.begin(world.in_guest("vshmctl recv URI greetings --quiet", 0))
         one.eventually("vshmctl list | grep 'in use by vshmctl'")
         self.assertEqual(self.findings(one, 0)["held"]["level"], "hint")
+        self.assertRegex(one.run("vshmctl list"), r"in use by vshmctl \(process \d+\)\n")
         refused = one.begin("vshmctl unbind $(cat /tmp/D)").wait()
         self.assertEqual(refused.status, 1)
         self.assertIn("in use by vshmctl", refused.output)
@@ -85,6 +89,22 @@ class Discover(world.Case):
         self.assertIn("is bound to vfio-pci", one.run("vshmctl bind $(cat /tmp/D)"))
         self.assertIn("is already bound", one.run("vshmctl bind $(cut -c 6- /tmp/D)"))
         self.findings(one, 0)
+
+    def test_an_iommu_that_does_not_remap(self):
+        """Rights and drivers are as they should be, and the kernel still refuses: the way is not vfio, and the cure is named."""
+        if world.ARCH != "x86_64":
+            self.skipTest("this architecture's IOMMU always does")
+        one = self.unbound_doorbell(more=("-global", "intel-iommu.intremap=off"), vfio=True)
+        one.run("vshmctl bind $(cat /tmp/D)")
+        device = self.device(one)
+        self.assertEqual((device["name"], device["way"], device["error"]), ("net0", "sysfs (vfio-pci)", None))
+        self.assertIn("remap", device["because"])
+        findings = self.findings(one, 1)
+        self.assertEqual(findings["interrupts"]["text"], device["because"])
+        self.assertIn("-device intel-iommu,intremap=on", findings["iommu"]["text"])
+        self.mend(one, findings["interrupts"])
+        self.assertEqual({finding["level"] for finding in self.findings(one, 0).values()}, {"ok"})
+        self.assertEqual(self.device(one)["way"], "vfio")
 
     def test_refusals_of_bind(self):
         one = self.unbound_doorbell(modules=["uio_pci_generic"])
