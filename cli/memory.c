@@ -125,18 +125,20 @@ static int open_file(const struct plan *plan, uint64_t *size)
 	return -1;
 }
 
-/* A split region, whose files the machines have themselves. */
-static bool is_directory(const char *path)
+/* A split region is a directory of files, which the machines have themselves. */
+static bool is_split(const char *path)
 {
 	struct stat facts;
-	return !lstat(path, &facts) && S_ISDIR(facts.st_mode);
+	char file[PATH_MAX + 16];
+	(void)snprintf(file, sizeof(file), "%s/peer-0", path);
+	return !lstat(path, &facts) && S_ISDIR(facts.st_mode) && !lstat(file, &facts) && S_ISREG(facts.st_mode);
 }
 
 int memory_open(const struct plan *plan, uint64_t *size)
 {
 	if (plan->memfd)
 		return format_memfd(plan, size);
-	if (!plan->split && !is_directory(plan->path))
+	if (!plan->split && !is_split(plan->path))
 		return open_file(plan, size);
 	*size = STAND_IN;
 	int fd = make_memfd(plan, *size);

@@ -248,7 +248,7 @@ static int refuse(struct vshm_region *region, char *why)
 	struct vshm_identity identity;
 	vshm_peer peer = region->wanted_peer;
 
-	if (peer == VSHM_PEER_ANY && vshmi_region_only_writable(region) != VSHM_PEER_ANY)
+	if (peer == VSHM_PEER_ANY && region->profile == VSHM_SPLIT)
 		peer = vshmi_region_only_writable(region); /* of a split region a machine, or a user, can be one peer only */
 	if (peer == VSHM_PEER_ANY)
 		return vshmi_why(why, -EBUSY,

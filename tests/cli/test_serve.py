@@ -118,7 +118,7 @@ class Options(Serve):
         self.assertFalse(os.path.exists(self.sock()))
         self.assertTrue(ctl.harmless(self.said()))
 
-    def test_a_split_region(self):
+    def test_the_directory_of_a_split_region(self):
         """Its files the machines have themselves: the server has doorbells only."""
         self.region("r", "--size", "3M", "--peers", "2", "--profile", "split")
         child = self.serve("r", "--socket", self.sock(), "--path", self.path())
