@@ -444,7 +444,7 @@ END_TEST
 START_TEST(flat_among_segments)
 {
 	struct vshm_superblock forged;
-	char path[PATH_MAX], why[VSHM_WHY_SIZE];
+	char first[PATH_MAX], path[PATH_MAX], why[VSHM_WHY_SIZE];
 	struct vshm_region *r;
 	struct world w;
 	int fd;
@@ -452,6 +452,7 @@ START_TEST(flat_among_segments)
 	if (world_kind(_i) != WORLD_SPLIT)
 		return;
 	world_create(&w, _i, 3, 65536);
+	world_segment_path(&w, 0, first, sizeof(first));
 	world_segment_path(&w, 1, path, sizeof(path));
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	ck_assert_int_eq(pread(fd, &forged, sizeof(forged), 0), (ssize_t)sizeof(forged));
@@ -462,8 +463,7 @@ START_TEST(flat_among_segments)
 	forged.crc = support_crc32c(&forged, sizeof(forged));
 	ck_assert_int_eq(pwrite(fd, &forged, sizeof(forged), 0), (ssize_t)sizeof(forged));
 	close(fd);
-	world_segment_path(&w, 0, path, sizeof(path));
-	ck_assert_int_eq(truncate(path, 0), 0);
+	ck_assert_int_eq(truncate(first, 0), 0);
 	ck_is(try_open(&w, VSHM_PEER_ANY, 0, why), 0);
 	r = world_open(&w, 2);
 	ck_assert_uint_eq(state_of(r, 1), VSHM_PEER_PENDING);
