@@ -34,7 +34,7 @@ MACHINE = {
 }
 # What a guest needs for VFIO: an IOMMU that remaps interrupts.
 IOMMU = {
-    "x86_64": (["-device", "intel-iommu,intremap=on"], "intel_iommu=on", ",kernel-irqchip=split"),
+    "x86_64": (["-global", "intel-iommu.intremap=on", "-device", "intel-iommu"], "intel_iommu=on", ",kernel-irqchip=split"),
     "aarch64": ([], "", ",iommu=smmuv3"),
 }
 LOGS = ("qemu", "console")
