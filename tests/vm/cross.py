@@ -13,7 +13,7 @@ import kernel
 
 SOURCE = os.environ.get("VSHM_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PRESET = {"aarch64": "cross-aarch64"}
-TARGETS = ("vshmctl", "vm-trips", "vm-crowd", "vm-mark", "vm-scribble", "example-producer", "example-consumer")
+TARGETS = ("vshmctl", "vm-trips", "vm-crowd", "vm-mark", "vm-echo", "vm-scribble", "example-producer", "example-consumer")
 PACKAGES = ("libjson-c5", "libjson-c-dev", "libinih1", "libinih-dev", "libudev1", "libudev-dev", "libpci3", "libpci-dev", "zlib1g")
 
 

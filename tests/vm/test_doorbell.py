@@ -84,6 +84,20 @@ class Doorbell(world.Case):
         self.assertLessEqual(late, 10) # a loaded machine pauses a guest for as long now and then
         self.assertLess(rung, 11000)
 
+    def test_asleep_in_epoll(self):
+        """As many for one that sleeps in epoll: none waits for a re-check there either."""
+        self.serve()
+        one, two = self.both()
+        answering = two.begin(world.in_guest("vm-echo URI", 1))
+        self.eventually(lambda: any(ring["name"] == "ping.ask" for ring in self.show()["waiting"]))
+        result = json.loads(one.run(world.in_guest("vshmctl ping URI --count 10000 --sleep --interval 0.0002 --json 2>/dev/null", 0), 180))
+        two.run("kill $(pidof vm-echo)")
+        answering.wait()
+        late = sum(bucket["trips"] for bucket in result["buckets"] if bucket["from_ns"] >= 90e6)
+        print(f"p50 {result['p50_ns'] / 1000:.0f} us, max {result['max_ns'] / 1e6:.1f} ms; {late} later than a re-check")
+        self.assertEqual(result["trips"], 10000)
+        self.assertLessEqual(late, 10)
+
     @staticmethod
     def counted(one):
         """Interrupts, wake-ups, and when that was, by the guest's clock."""

@@ -20,7 +20,7 @@ BIN = os.environ.get("VSHM_BIN", "")
 ARCH = os.environ.get("VSHM_VM_ARCH", "x86_64")
 
 LONG = 60
-PROGRAMS = ("vshmctl", "vm-crowd", "vm-mark", "vm-scribble", "producer", "consumer")
+PROGRAMS = ("vshmctl", "vm-crowd", "vm-mark", "vm-echo", "vm-scribble", "producer", "consumer")
 DEVICE = "grep -l 0x1110 /sys/bus/pci/devices/*/device | cut -d/ -f6 | head -n 1 >/tmp/D; test -s /tmp/D"
 VFIO = "; D=$(cat /tmp/D); echo vfio-pci >/sys/bus/pci/devices/$D/driver_override; echo $D >/sys/bus/pci/drivers_probe"
 
