@@ -164,8 +164,12 @@ static int attend(struct vshm_producer *p)
 		if (rc == -EPIPE)
 			gone = rc;
 	}
-	if (gone && vshmi_region_look(region))
-		return vshmi_region_look(region);
+	if (gone) { /* but of a device that was unplugged all words are ones */
+		int vanished = vshmi_region_look(region);
+
+		if (vanished)
+			return vanished;
+	}
 	if (p->end.adrift || gone) {
 		vshmi_lock(&region->lock);
 		if (p->end.left)

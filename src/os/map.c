@@ -5,8 +5,21 @@
 #include "base/base.h"
 #include "os/os.h"
 
+#include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/statfs.h>
 #include <unistd.h>
+
+#define NORMAL_UNIT 4096u
+
+uint64_t vshmi_map_unit(int fd)
+{
+	struct statfs fs;
+
+	if (!fstatfs(fd, &fs) && (unsigned long)fs.f_type == HUGETLBFS_MAGIC && vshmi_is_power_of_two((uint64_t)fs.f_bsize))
+		return (uint64_t)fs.f_bsize;
+	return NORMAL_UNIT;
+}
 
 /* Room for `size` bytes at a multiple of `align`, which nobody can touch; what surrounds it is given back. */
 static unsigned char *reserve(uint64_t size, uint64_t align)

@@ -34,6 +34,9 @@ void vshmi_free_private_pages(void *memory, size_t size);
 
 /* ---- map.c ---- */
 
+/* The unit in which the file system behind `fd` can map: 4096, or the size of its huge pages. */
+uint64_t vshmi_map_unit(int fd);
+
 /*
  * Maps `size` bytes of `fd` shared, read-only or read-write, at a multiple of `align` (a power of two), not
  * inherited by children (MADV_DONTFORK). NULL and *error set on failure.

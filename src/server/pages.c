@@ -10,26 +10,12 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
-
-#define HUGETLBFS 0x958458f6 /* linux/magic.h */
-
-/* What can be mapped of this memory: multiples of it. */
-static uint64_t unit_of(int memory)
-{
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	struct statfs fs;
-
-	if (!fstatfs(memory, &fs) && (unsigned)fs.f_type == HUGETLBFS && vshmi_is_power_of_two((uint64_t)fs.f_bsize))
-		return (uint64_t)fs.f_bsize;
-	return page;
-}
 
 /* Not as regions are mapped: a server may go on in a forked child. */
 static bool map(struct vshmi_pages *pages, int memory, uint64_t offset)
 {
-	uint64_t unit = unit_of(memory), begin = vshmi_align_down(offset, unit);
+	uint64_t unit = vshmi_align_up(vshmi_map_unit(memory), (uint64_t)sysconf(_SC_PAGESIZE)), begin = vshmi_align_down(offset, unit);
 	void *base;
 
 	pages->size = vshmi_align_up(offset + sizeof(struct vshmi_shared_server), unit) - begin;

@@ -69,7 +69,7 @@ int vshmi_files_map(struct vshmi_transport *t, uint32_t index, int fd, uint64_t 
 		    const char *shown, char *why)
 {
 	struct vshmi_files *files = t->state;
-	uint64_t unit = vshmi_file_unit(fd);
+	uint64_t unit = vshmi_map_unit(fd);
 	int error;
 
 	files->fd[index] = fd;
@@ -219,7 +219,7 @@ static int file_page(const struct vshmi_uri *uri, uint64_t *page, char *why)
 
 	if (error)
 		return error;
-	unit = vshmi_file_unit(place.dir);
+	unit = vshmi_map_unit(place.dir);
 	*page = unit > VSHM_MIN_PAGE ? unit : VSHM_MIN_PAGE;
 	vshmi_place_fini(&place);
 	return 0;

@@ -87,8 +87,6 @@ int vshmi_file_make(int dir, const char *name, uint64_t size, const struct vshm_
 /* The same without a name, so that nothing is left behind whatever happens to this process. -EOPNOTSUPP: not there. */
 int vshmi_file_make_unnamed(int dir, uint64_t size, const struct vshm_owner *owner, const char *shown, char *why);
 
-/* The unit in which the file system behind `fd` can map: 4096, or the size of its huge pages. */
-uint64_t vshmi_file_unit(int fd);
 
 /* ---- file.c ---- */
 

@@ -27,7 +27,7 @@ static int check_open_file(int fd, const struct vshmi_uri *uri, uint64_t *size, 
 		return vshmi_why(why, -EPROTO, "%s is empty: no region (vshmctl create makes one)", shown);
 	if (st.st_size < LEAST_SIZE)
 		return vshmi_why(why, -EPROTO, "%s has only %lld bytes: no region", shown, (long long)st.st_size);
-	*size = vshmi_align_down((uint64_t)st.st_size, vshmi_file_unit(fd));
+	*size = vshmi_align_down((uint64_t)st.st_size, vshmi_map_unit(fd));
 	return 0;
 }
 

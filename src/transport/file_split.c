@@ -64,7 +64,7 @@ static int check_file(int fd, const char *owner, bool strangers, uint64_t *size,
 	error = vshmi_file_check_kind(&st, shown, why);
 	if (!error && strangers)
 		error = vshmi_file_check_owner(&st, owner, shown, why);
-	*size = vshmi_align_down((uint64_t)st.st_size, vshmi_file_unit(fd));
+	*size = vshmi_align_down((uint64_t)st.st_size, vshmi_map_unit(fd));
 	return error;
 }
 

@@ -20,8 +20,6 @@
 /* fallocate() starts again from nothing when a signal interrupts it: small steps get somewhere, whatever beats. */
 #define ALLOCATION_STEP (UINT64_C(64) << 20)
 
-#define NORMAL_UNIT 4096u
-
 int vshmi_file_failed(char *why, const char *shown, const char *doing)
 {
 	int cause = errno;
@@ -247,15 +245,6 @@ int vshmi_file_open(int dir, const char *name, enum vshmi_file_access access, bo
 	return fd >= 0 ? fd : open_failed(&st, access == VSHMI_FILE_WRITE, shown, why);
 }
 
-uint64_t vshmi_file_unit(int fd)
-{
-	struct statfs fs;
-
-	if (!fstatfs(fd, &fs) && (unsigned long)fs.f_type == HUGETLBFS_MAGIC)
-		return (uint64_t)fs.f_bsize;
-	return NORMAL_UNIT;
-}
-
 /* ---- new files ---- */
 
 static void size_text(char out[32], uint64_t size)
@@ -385,9 +374,9 @@ static int fill_new(int fd, uint64_t size, const struct vshm_owner *owner, const
 	error = give(fd, owner, shown, why);
 	if (error)
 		return error;
-	if (size % vshmi_file_unit(fd))
+	if (size % vshmi_map_unit(fd))
 		return vshmi_why(why, -EINVAL, "%s: the size must be a multiple of %llu bytes there", shown,
-				 (unsigned long long)vshmi_file_unit(fd));
+				 (unsigned long long)vshmi_map_unit(fd));
 	return vshmi_file_allocate(fd, size, shown, why);
 }
 

@@ -4,7 +4,6 @@
  * protocol"): the server passes the memory, an eventfd by which this peer is rung, and one for each other peer. Everything it
  * says is checked; what it says later is read by the keeper. When it goes, those who know each other go on.
  */
-#include "transport/file.h"
 #include "transport/list.h"
 
 #include "os/os.h"
@@ -136,7 +135,7 @@ static int take_memory(struct vshmi_transport *t, int fd)
 	server->memory = fd;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size < VSHM_SUPERBLOCK_SIZE)
 		return -EPROTO;
-	unit = vshmi_file_unit(fd);
+	unit = vshmi_map_unit(fd);
 	t->segment[0].size = vshmi_align_down((uint64_t)st.st_size, unit);
 	t->segment[0].base = vshmi_map(fd, t->segment[0].size, false, unit > VSHM_MIN_PAGE ? unit : VSHM_MIN_PAGE, &error);
 	if (!t->segment[0].base)
